@@ -1,0 +1,1 @@
+"""What lies between weights, a live Triton and its clients."""

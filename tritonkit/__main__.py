@@ -1,0 +1,7 @@
+"""`python -m tritonkit` is `tritonkit`."""
+
+import sys
+
+from tritonkit.commands import main
+
+sys.exit(main())

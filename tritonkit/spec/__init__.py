@@ -1,0 +1,1 @@
+"""Every document of the kit, typed, and the error that every room raises."""
