@@ -1,0 +1,1 @@
+"""Weights -> a verified candidate repository."""

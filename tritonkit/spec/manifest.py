@@ -1,0 +1,59 @@
+"""What is in a candidate and what is in a published version: digests of everything, and where it came from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tritonkit.spec.model import Document
+
+
+class Tree(Document):
+    """Every file and every folder below a root.
+
+    The folders count too: an added empty version folder changes no file, yet keeps Triton from starting.
+    """
+
+    files: dict[str, str] = Field(description="sha256 by path, with forward slashes.")
+    directories: tuple[str, ...] = Field(description="Every folder, sorted.")
+
+
+class Part(Document):
+    """A composing model of the ensemble."""
+
+    name: str = Field(description="Name in the repository: it ends in the first digits of the part's own digest.")
+    role: Literal["preprocess", "model", "postprocess"]
+    backend: str = Field(description="Triton backend that runs it.")
+    digest: str = Field(description="sha256 over the part's files, with its name left out of its configuration.")
+    python_packages: dict[str, str] = Field({}, description="What its Python step imports, and the version proven.")
+
+
+class Manifest(Document):
+    """`manifest.json` in the ensemble's version folder of a verified candidate."""
+
+    schema_version: Literal[1] = 1
+    name: str = Field(description="The served name.")
+    variant: str
+    target: str = Field(description="NGC release that it was built for.")
+    parts: tuple[Part, ...]
+    tree: Tree = Field(description="Everything in the candidate's repository but this file.")
+    weights_sha256: str = Field(description="Digest of the weights that were evaluated.")
+    spec_sha256: str = Field(description="Digest of model.yaml.")
+    parity_sha256: str = Field(
+        description="Digest of parity.json: without a passed served parity nothing is published."
+    )
+    tools: dict[str, str] = Field(description="Versions of what built it.")
+    built_at: str = Field(description="ISO 8601, UTC.")
+
+
+class PublishedVersion(Document):
+    """`published.json` in the ensemble's version folder: one line of the repository's ledger."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    version: int = Field(ge=1, description="Never used again, whatever becomes of the version.")
+    candidate_sha256: str = Field(description="Digest of manifest.json: what was published.")
+    parts: dict[str, str] = Field(description="Digest by name of every part that this version calls.")
+    tree: Tree = Field(description="Everything in the version folder but this file.")
+    published_at: str = Field(description="ISO 8601, UTC.")

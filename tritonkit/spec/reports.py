@@ -1,0 +1,124 @@
+"""What a build and a load test write down; the HTML page is drawn from these alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tritonkit.spec.model import Document
+from tritonkit.spec.parity import ParityReport
+
+
+class StageRun(Document):
+    """One stage of a build."""
+
+    name: str
+    seconds: float = Field(description="Wall time of this run; of a cached stage, the time to check it.")
+    cached: bool = Field(description="Whether an earlier run's outputs were used.")
+    folder: str = Field(description="Where its outputs, its log and reproduce.sh lie.")
+    summary: str = Field(description="One line.")
+
+
+class VariantResult(Document):
+    """What became of one variant."""
+
+    name: str
+    backend: str
+    precision: str
+    megabytes: float = Field(description="Size of the artefact, in 10^6 bytes.")
+    artefact: ParityReport = Field(description="The converted model against the original weights.")
+    served: ParityReport | None = Field(
+        description="The golden bundle through a live Triton; none if it came not so far."
+    )
+
+
+class BuildReport(Document):
+    """`build.json` beside a candidate's repository."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    description: str
+    target: str
+    variant: str = Field(description="The variant that the ensemble calls.")
+    parameters: int = Field(description="How many numbers the weights hold.")
+    opset: int
+    ir_version: int
+    weights: str
+    weights_sha256: str
+    repository: str = Field(description="The candidate's repository.")
+    manifest_sha256: str
+    stages: tuple[StageRun, ...]
+    variants: tuple[VariantResult, ...]
+    tools: dict[str, str]
+    built_at: str
+    command: str = Field(description="What repeats this build.")
+
+
+class Latency(Document):
+    """Quantiles of the time from a request's intended start to its answer, in milliseconds."""
+
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    p999: float
+    mean: float
+    max: float
+
+
+class ServerTimes(Document):
+    """The server's own account of the same seconds, for one model: milliseconds a request."""
+
+    model: str
+    requests: int
+    inferences: int
+    executions: int
+    mean_batch: float = Field(description="Inferences by execution.")
+    queue_ms: float
+    compute_input_ms: float
+    compute_infer_ms: float
+    compute_output_ms: float
+
+
+class LoadSeries(Document):
+    """One protocol's share of a load test."""
+
+    protocol: Literal["grpc", "http"]
+    users: int
+    requests: int
+    failures: int
+    failure_reasons: dict[str, int] = Field(description="Count by reason.")
+    throughput: float = Field(description="Answers that arrived, by second.")
+    latency: Latency
+    timeline: tuple[tuple[float, int, float], ...] = Field(
+        description="By second: seconds since the start, answers, p95 in milliseconds."
+    )
+    histogram: tuple[tuple[float, int], ...] = Field(description="Upper edge in milliseconds, answers up to there.")
+
+
+class LoadReport(Document):
+    """`load.json`: a load test of one served model."""
+
+    schema_version: Literal[1] = 1
+    model: str
+    mode: Literal["closed", "open"] = Field(description="closed: users wait for their answer. open: arrivals do not.")
+    offered: float | None = Field(description="Requests a second that were to arrive; none in a closed loop.")
+    seconds: float = Field(description="Measured time, warm-up left out.")
+    warmup_seconds: float
+    series: tuple[LoadSeries, ...]
+    server: tuple[ServerTimes, ...]
+    generator_cpu: float = Field(description="CPU of the load generator, in cores.")
+    cores: int = Field(description="Cores of the machine, shared by server and generator.")
+    limited_by_generator: bool
+    started_at: str
+    command: str
+
+
+class Answered(Document):
+    """One file that a served model was asked about, for the table and the page."""
+
+    file: str
+    protocol: Literal["grpc", "http"]
+    milliseconds: float
+    classes: tuple[tuple[str, float], ...] = Field(description="Label and score, the likeliest first.")
