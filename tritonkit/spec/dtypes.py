@@ -35,6 +35,7 @@ class DataType:
         numpy: the numpy dtype name; `None` for BF16, which numpy lacks.
         torch: the attribute of the torch module; `None` where torch has no such tensor.
         size: bytes of one element; 0 for strings, whose length varies.
+        onnxruntime_since: the first NGC release whose ONNX Runtime backend takes it; `None` if all of them do.
     """
 
     triton: TritonType
@@ -44,6 +45,7 @@ class DataType:
     numpy: str | None
     torch: str | None
     size: int
+    onnxruntime_since: str | None = None
 
 
 # Sources: the `DataType` enum of Triton's model_config.proto, the Open Inference Protocol's tensor data
@@ -62,7 +64,7 @@ DATA_TYPES: tuple[DataType, ...] = (
     DataType("TYPE_FP32", "FP32", "FLOAT", 1, "float32", "float32", 4),
     DataType("TYPE_FP64", "FP64", "DOUBLE", 11, "float64", "float64", 8),
     DataType("TYPE_STRING", "BYTES", "STRING", 8, "object", None, 0),
-    DataType("TYPE_BF16", "BF16", "BFLOAT16", 16, None, "bfloat16", 2),
+    DataType("TYPE_BF16", "BF16", "BFLOAT16", 16, None, "bfloat16", 2, "26.03"),
 )
 
 BY_TRITON: dict[str, DataType] = {t.triton: t for t in DATA_TYPES}

@@ -83,7 +83,30 @@ MINIMUM_NETWORK_RELEASE = "26.07"
 # The server that the local wheel carries. It is what rejects a newer field or flag on a plain machine.
 WHEEL_RELEASE = "24.10"
 
+# The first release whose parser knows a field of ModelConfig, from the history of model_config.proto. Fields that
+# are not here are older than the first release of the table.
+CONFIG_FIELDS_SINCE: dict[str, str] = {
+    "ModelInput.is_non_linear_format_io": "24.08",
+    "ModelOutput.is_non_linear_format_io": "24.08",
+    "ModelConfig.model_metrics": "24.11",
+    "ModelEnsembling.max_inflight_requests": "25.11",
+}
+
+# The first release whose server knows a flag, from the history of its command_line_parser.cc.
+FLAGS_SINCE: dict[str, str] = {
+    "--grpc-max-response-pool-size": "25.03",
+    "--grpc-infer-thread-count": "25.04",
+    "--http-max-input-size": "25.06",
+    "--allow-client-shm": "26.04",
+}
+
 _BY_NAME = {release.name: release for release in RELEASES}
+
+
+def is_since(target: Release, first: str) -> bool:
+    """Whether `target` is the release called `first` (`YY.MM`) or a later one."""
+    year, month = first.split(".")
+    return target.key >= (int(year), int(month))
 
 
 def release(name: str) -> Release:
