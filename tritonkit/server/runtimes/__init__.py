@@ -1,0 +1,1 @@
+"""The two places a server runs in: the wheel on this machine, a container."""
