@@ -1,0 +1,241 @@
+"""The client with blocking calls."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from .addresses import parse_address
+from .messages import Action, Cancellation, Fault
+from .metadata import IndexEntry, ModelMetadata, ServerMetadata, index_entries, model_metadata, server_metadata
+from .options import TLS, Breaker, Compression, RestrictedKey, Retry, Timeout, Token
+from .plans import Pause, Plan, Plans
+from .server_statistics import ModelStatistics, model_statistics
+from .settings import settle
+from .transports import open_transport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from .answer import Answer
+    from .counts import Counts
+    from .messages import Parameter
+    from .transports import Transport
+
+T = TypeVar("T")
+
+
+class Client:
+    """Calls one Triton server, or several that serve the same models.
+
+    Safe under threads: share one client, it keeps its connections. Usable in a child process after a fork.
+
+    Args:
+        urls: `grpc://HOST[:PORT]`, `grpcs://…`, `http://…` or `https://…`, or several of one protocol: calls then go
+            round robin, and a server that fails or stops is left alone for a while.
+        timeout: seconds for a whole call, or a `Timeout`.
+        retry: how failed attempts are repeated.
+        breaker: when a failing server is left alone; by default only where there are several.
+        tls: certificates, for grpcs and https.
+        token: a bearer token, or a function that returns one.
+        restricted_key: the key of Triton's restricted APIs.
+        headers: sent with every call.
+        compression: of request bodies; over HTTP of answers too.
+        validate: check each request against the model's metadata before it is sent. Without it values are sent as
+            they are, for servers which keep their metadata to themselves.
+        allow_nan: whether float inputs may hold NaN.
+        transport: makes the transport of an address; for tests, see `clients.testing`.
+
+    Raises:
+        ValueError: an address or an option has no meaning.
+    """
+
+    def __init__(
+        self,
+        urls: str | Sequence[str],
+        *,
+        timeout: float | Timeout = Timeout(),  # noqa: B008 - frozen
+        retry: Retry = Retry(),  # noqa: B008 - frozen
+        breaker: Breaker | None = None,
+        tls: TLS | None = None,
+        token: Token | None = None,
+        restricted_key: RestrictedKey | None = None,
+        headers: Mapping[str, str] | None = None,
+        compression: Compression | None = None,
+        validate: bool = True,
+        allow_nan: bool = False,
+    ) -> None:
+        addresses = [parse_address(url) for url in ([urls] if isinstance(urls, str) else urls)]
+        options = settle(
+            addresses,
+            timeout=timeout,
+            retry=retry,
+            breaker=breaker,
+            tls=tls,
+            token=token,
+            restricted_key=restricted_key,
+            headers=headers,
+            compression=compression,
+            validate=validate,
+            allow_nan=allow_nan,
+        )
+        self._plans = Plans([str(address) for address in addresses], options)
+        self._transports: list[Transport] = [
+            open_transport(address, timeout=options.timeout, tls=tls) for address in addresses
+        ]
+
+    def infer(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        *,
+        outputs: Sequence[str] | None = None,
+        version: str = "",
+        request_id: str = "",
+        parameters: Mapping[str, Parameter] | None = None,
+        priority: int = 0,
+        classes: Mapping[str, int] | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotent: bool = True,
+        cancellation: Cancellation | None = None,
+    ) -> Answer:
+        """Runs one inference.
+
+        Args:
+            model: the model's name.
+            inputs: a value for each input. Numbers: a numpy array of exactly the model's type, with the batch dimension
+                where the model batches. BYTES: a single `bytes` or `str` for an input of one element (a batch of one,
+                where the model batches), nested lists of them, or a numpy array of objects.
+            outputs: the names of the outputs to send back; None is all of them.
+            version: the model's version; "" is the server's choice.
+            request_id: comes back in the answer.
+            parameters: custom request parameters.
+            priority: 1 is the highest; 0 is the model's default.
+            classes: for each output named here, its n highest values with their labels instead of the tensor; see
+                `Answer.categories`.
+            timeout: seconds, for this call.
+            headers: for this call.
+            idempotent: whether the model may execute the request twice. With False it is not repeated once its bytes
+                were sent.
+            cancellation: ends the call from another thread.
+
+        Raises:
+            ClientError: see `clients.errors`.
+        """
+        return self._run(
+            self._plans.infer(
+                model,
+                inputs,
+                outputs=outputs,
+                version=version,
+                request_id=request_id,
+                parameters=parameters,
+                priority=priority,
+                classes=classes,
+                timeout=timeout,
+                headers=headers,
+                idempotent=idempotent,
+                cancellation=cancellation,
+            )
+        )
+
+    def live(self) -> bool:
+        """Whether the server says that it is alive; False if it cannot be reached. Asked once, without retries."""
+        return self._run(self._plans.health(Action.LIVE))
+
+    def ready(self) -> bool:
+        """Whether the server says that it is ready; False if it cannot be reached. Asked once, without retries."""
+        return self._run(self._plans.health(Action.READY))
+
+    def model_ready(self, model: str, version: str = "") -> bool:
+        """Whether the server can run the model; False if it cannot be reached. Asked once, without retries."""
+        return self._run(self._plans.health(Action.MODEL_READY, model=model, version=version))
+
+    def server_metadata(self) -> ServerMetadata:
+        """The server's name, version and protocol extensions."""
+        return server_metadata(self._run(self._plans.control(Action.SERVER_METADATA)))
+
+    def metadata(self, model: str, version: str = "") -> ModelMetadata:
+        """The model's signature."""
+        return model_metadata(self._run(self._plans.control(Action.MODEL_METADATA, model=model, version=version)))
+
+    def config(self, model: str, version: str = "") -> dict[str, Any]:
+        """The model's configuration as the server completed it: the JSON object of Triton's HTTP API."""
+        return self._run(self._plans.control(Action.MODEL_CONFIG, model=model, version=version))
+
+    def statistics(self, model: str = "", version: str = "") -> tuple[ModelStatistics, ...]:
+        """The server's own figures, one entry for each version of each model asked for; all of them by default."""
+        return model_statistics(self._run(self._plans.control(Action.MODEL_STATISTICS, model=model, version=version)))
+
+    def repository_index(self) -> tuple[IndexEntry, ...]:
+        """Every model of the server's repository and its state."""
+        return index_entries(self._run(self._plans.control(Action.REPOSITORY_INDEX)))
+
+    def load(self, model: str, *, config: str | None = None, timeout: float | None = None) -> None:
+        """Loads or reloads a model, and waits for it; needs a server with `--model-control-mode=explicit`.
+
+        Args:
+            model: the model's name.
+            config: a configuration in JSON to use instead of the file's.
+            timeout: seconds.
+        """
+        body = {} if config is None else {"config": config}
+        self._run(self._plans.administer(Action.LOAD, model, body, timeout))
+
+    def unload(self, model: str, *, dependents: bool = False, timeout: float | None = None) -> None:
+        """Unloads a model, with `dependents` an ensemble's parts too.
+
+        The server answers before the unloading is over: `model_ready` or `repository_index` tell when.
+        """
+        self._run(self._plans.administer(Action.UNLOAD, model, {"unload_dependents": dependents}, timeout))
+
+    def counts(self) -> Counts:
+        """What this client has done so far, in numbers."""
+        return self._plans.counters.read()
+
+    def close(self) -> None:
+        """Closes every connection."""
+        for transport in self._transports:
+            transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({', '.join(self._plans.endpoints)})"
+
+    def _run(self, plan: Plan[T]) -> T:
+        """Carries a plan out, step by step."""
+        try:
+            step = next(plan)
+            while True:
+                if isinstance(step, Pause):
+                    _wait(step)
+                    step = plan.send(None)
+                    continue
+                try:
+                    outcome: Any = self._transports[step.replica].send(step.message, step.exchange)
+                except Fault as fault:
+                    outcome = fault
+                except BaseException as error:
+                    # Ctrl-C, or a defect: the plan tidies up.
+                    plan.throw(error)
+                    raise
+                step = plan.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def _wait(pause: Pause) -> None:
+    if pause.cancellation is None:
+        time.sleep(pause.seconds)
+    else:
+        pause.cancellation.wait(pause.seconds)

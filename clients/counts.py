@@ -1,0 +1,51 @@
+"""What a client has done so far, in numbers."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Totals since the client was made.
+
+    Attributes:
+        calls: inferences that the caller asked for and that passed the client's own checks.
+        attempts: requests sent for them, retries and hedges included.
+        retries: attempts after the first.
+        hedges: second requests sent because the first was slow.
+        rejections: attempts that a server refused because its queue was full. Triton counts these in none of its own
+            metrics.
+        failures: calls that ended in an error.
+        unbudgeted: retries that the budget did not allow.
+        ejections: times that a server was left alone because it failed.
+    """
+
+    calls: int = 0
+    attempts: int = 0
+    retries: int = 0
+    hedges: int = 0
+    rejections: int = 0
+    failures: int = 0
+    unbudgeted: int = 0
+    ejections: int = 0
+
+
+class Counters:
+    """Counts up; safe under threads."""
+
+    def __init__(self) -> None:
+        self._totals = {field.name: 0 for field in fields(Counts)}
+        self._lock = threading.Lock()
+
+    def add(self, *names: str) -> None:
+        """Adds one to each of `names`."""
+        with self._lock:
+            for name in names:
+                self._totals[name] += 1
+
+    def read(self) -> Counts:
+        """The totals now."""
+        with self._lock:
+            return Counts(**self._totals)
