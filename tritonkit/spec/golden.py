@@ -36,6 +36,9 @@ class Expect(Document):
     """One output tensor of an answer."""
 
     array: str | None = Field(None, description="Key in arrays.npz; its first axis counts samples.")
+    firm: tuple[tuple[bool, ...], ...] = Field(
+        (), description="By sample and element: false where the reference is so near to a tie that it does not bind."
+    )
     strings: tuple[tuple[str, ...], ...] = Field((), description="Expected text of a BYTES output, by sample.")
     tolerance: Tolerance | None = Field(None, description="How far off is still equal; none means exactly equal.")
 

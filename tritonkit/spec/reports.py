@@ -74,11 +74,24 @@ class ServerTimes(Document):
     requests: int
     inferences: int
     executions: int
+    failures: int = 0
     mean_batch: float = Field(description="Inferences by execution.")
+    request_ms: float = Field(0.0, description="From the request's arrival in the server to its answer.")
     queue_ms: float
     compute_input_ms: float
     compute_infer_ms: float
     compute_output_ms: float
+
+
+class LoadSlice(Document):
+    """A short piece of the measured time: what comparisons and confidence intervals are computed from."""
+
+    begin: float = Field(description="Seconds since the measured time began; each slice ends where the next begins.")
+    answers: int = Field(description="Answers that arrived in it.")
+    failures: int = Field(description="Requests that were due in it and failed.")
+    latencies: tuple[tuple[int, int], ...] = Field(
+        description="Of the requests that were due in it: bucket, count. Bucket i ends at 0.01 * 1.01^i milliseconds."
+    )
 
 
 class LoadSeries(Document):
@@ -95,6 +108,34 @@ class LoadSeries(Document):
         description="By second: seconds since the start, answers, p95 in milliseconds."
     )
     histogram: tuple[tuple[float, int], ...] = Field(description="Upper edge in milliseconds, answers up to there.")
+    throughput_interval: tuple[float, float] | None = Field(
+        None, description="95 % confidence interval, by a bootstrap over slices of time; so are those of the latency."
+    )
+    latency_low: Latency | None = Field(None, description="Lower ends of the confidence intervals.")
+    latency_high: Latency | None = Field(None, description="Upper ends.")
+    offered: float | None = Field(None, description="Open loop: requests a second that were due.")
+    late: int = Field(0, description="Open loop: requests sent more than 10 ms after they were due.")
+    unsent: int = Field(0, description="Open loop: requests that were due and never sent; they count as failures too.")
+    goodput: float | None = Field(None, description="Answers a second within the objective's latency.")
+    first_messages: dict[str, str] = Field({}, description="The server's words at the first failure of each reason.")
+    slices: tuple[LoadSlice, ...] = ()
+
+
+class ObjectiveTerm(Document):
+    """One term of a service level objective, for one protocol."""
+
+    term: str = Field(description="As it was given.")
+    protocol: Literal["grpc", "http"]
+    got: float = Field(description="In the term's unit: milliseconds, percent, or a second.")
+    met: bool
+
+
+class ObjectiveVerdict(Document):
+    """Whether a load test met its service level objective; it did if every term was met for every protocol."""
+
+    objective: str
+    met: bool
+    terms: tuple[ObjectiveTerm, ...]
 
 
 class LoadReport(Document):
@@ -113,6 +154,19 @@ class LoadReport(Document):
     limited_by_generator: bool
     started_at: str
     command: str
+    limit_reason: str = Field("", description="Why the generator, not the server, was the limit; empty if it was not.")
+    processes: int = Field(1, description="Processes of the load generator; one can use about one core.")
+    ceiling: float | None = Field(
+        None, description="Answers a second that the generator reaches with these payloads against a server that does "
+        "nothing."
+    )
+    machine_cpu: float | None = Field(None, description="CPU of the generator's machine in use, in cores, by anyone.")
+    batch: int = Field(1, description="Items in a request.")
+    payload_bytes: int = Field(0, description="Mean size of a request.")
+    objective: ObjectiveVerdict | None = None
+    notes: tuple[str, ...] = Field((), description="What a reader must know before believing a figure.")
+    machine: str = Field("", description="The generator's machine.")
+    tools: dict[str, str] = Field({}, description="Versions of what generated the load.")
 
 
 class Answered(Document):

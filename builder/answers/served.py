@@ -1,0 +1,97 @@
+"""A live Triton, asked what a golden bundle asks: the served half of the proof.
+
+The build's last gate and `tritonkit parity` replay bundles through this one function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from builder.parity import Asked, compare
+
+if TYPE_CHECKING:
+    from builder.golden import Golden
+    from tritonkit.spec.golden import Ask, Expect, Question
+    from tritonkit.spec.parity import Comparison, Protocol
+
+AskModel = Callable[[str, Mapping[str, np.ndarray], tuple[str, ...]], Mapping[str, np.ndarray]]
+"""(model, inputs by name, names of the wanted outputs) -> outputs by name. Raises what its client raises."""
+
+# Requests that are under way at once, so that the batcher really puts strangers into one batch.
+_AT_ONCE = 8
+
+
+def replay(golden: Golden, ask: AskModel, protocol: Protocol) -> list[Comparison]:
+    """Asks every question of `golden` in every one of its batch sizes, and compares the answers.
+
+    Args:
+        golden: the bundle.
+        ask: sends one request and waits for its answer; called from several threads.
+        protocol: what `ask` speaks, for the comparisons.
+    """
+    return [
+        comparison
+        for question in golden.bundle.questions
+        for batch in question.batches
+        for comparison in _ask_question(golden, question, batch, ask, protocol)
+    ]
+
+
+def _ask_question(
+    golden: Golden, question: Question, batch: int, ask: AskModel, protocol: Protocol
+) -> list[Comparison]:
+    count = len(question.samples)
+    inputs = {name: _input_rows(golden, asked) for name, asked in question.inputs.items()}
+    wanted = tuple(question.outputs)
+
+    def send(start: int) -> Mapping[str, np.ndarray]:
+        # The last batch is filled up from the front, so that every request really has its size.
+        index = np.arange(start, start + batch) % count
+        return ask(question.model, {name: rows[index] for name, rows in inputs.items()}, wanted)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        answers = list(pool.map(send, range(0, count, batch)))
+    return [
+        _compare_output(golden, question, batch, protocol, name, np.concatenate([a[name] for a in answers])[:count])
+        for name in wanted
+    ]
+
+
+def _compare_output(
+    golden: Golden, question: Question, batch: int, protocol: Protocol, output: str, got: np.ndarray
+) -> Comparison:
+    expected = question.outputs[output]
+    asked = Asked(
+        level=question.level,
+        model=question.model,
+        output=output,
+        protocol=protocol,
+        batch=batch,
+        samples=question.samples,
+    )
+    firm = np.array(expected.firm, bool) if expected.firm else None
+    return compare(asked, _text(got), _expected_rows(golden, expected), expected.tolerance, firm)
+
+
+def _input_rows(golden: Golden, asked: Ask) -> np.ndarray:
+    if asked.array is not None:
+        return golden.arrays[asked.array]
+    rows = np.empty((len(asked.files), 1), dtype=object)
+    rows[:, 0] = [golden.files[name] for name in asked.files]
+    return rows
+
+
+def _expected_rows(golden: Golden, expected: Expect) -> np.ndarray:
+    return np.array(expected.strings, dtype=object) if expected.array is None else golden.arrays[expected.array]
+
+
+def _text(got: np.ndarray) -> np.ndarray:
+    """BYTES come as bytes; the bundle holds text."""
+    if got.dtype != object:
+        return got
+    decode = np.vectorize(lambda element: element.decode(errors="replace") if isinstance(element, bytes) else element)
+    return np.asarray(decode(got), dtype=object) if got.size else got

@@ -1,0 +1,99 @@
+"""The last gate: the staged repository in a real Triton, asked over both protocols."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from builder.answers.served import replay
+from builder.golden import read_golden
+from builder.stages import ServedResult
+from builder.steps import STEPS
+from clients import Client
+from tritonkit.server import ServerEnvironment, ServerOptions, TritonServer, ensure_environment
+from tritonkit.spec.parity import ParityReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+
+    from builder.golden import Golden
+    from builder.stages import ServedRequest
+    from tritonkit.spec.parity import Comparison, Protocol
+
+
+def prove_served(request: ServedRequest, inputs: dict[str, Path], out: Path) -> ServedResult:
+    """Starts a real Triton on the staged repository and replays its golden bundle over gRPC and over HTTP.
+
+    Args:
+        request: the served name and the target release.
+        inputs: `repository` and `golden`.
+        out: where the server's log goes.
+
+    Raises:
+        GateError: a model does not load; says which and why.
+    """
+    golden = read_golden(inputs["golden"])
+    options = ServerOptions(repository=inputs["repository"], models=(request.name,), release=request.target)
+    began = time.monotonic()
+    with TritonServer(options) as server:
+        load_seconds = time.monotonic() - began
+        comparisons = [*ask_server(golden, server.grpc_url, "grpc"), *ask_server(golden, server.http_url, "http")]
+        version = server_version(server.http_url)
+    shutil.copyfile(server.log_path, out / "tritonserver.log")
+    return ServedResult(
+        parity=parity_report(golden, comparisons, asked="a local Triton, over gRPC and HTTP", server=version),
+        packages=_package_versions(ensure_environment(request.target)),
+        load_seconds=load_seconds,
+        proven_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def ask_server(golden: Golden, url: str, protocol: Protocol) -> list[Comparison]:
+    """Replays `golden` against the server at `url`.
+
+    Raises:
+        clients.ClientError: the server does not answer, or refuses a question.
+    """
+    with Client(url) as client:
+
+        def ask(model: str, tensors: Mapping[str, np.ndarray], outputs: tuple[str, ...]) -> Mapping[str, Any]:
+            return client.infer(model, tensors, outputs=outputs)
+
+        return replay(golden, ask, protocol)
+
+
+def server_version(url: str) -> str:
+    """What the server at `url` says that it is."""
+    with Client(url) as client:
+        server = client.server_metadata()
+    return f"{server.name} {server.version}"
+
+
+def parity_report(golden: Golden, comparisons: list[Comparison], *, asked: str, server: str) -> ParityReport:
+    """The report over all comparisons of one run."""
+    return ParityReport(
+        name=golden.bundle.name,
+        variant=golden.bundle.variant,
+        passed=all(comparison.passed for comparison in comparisons),
+        asked=asked,
+        server=server,
+        comparisons=tuple(comparisons),
+    )
+
+
+def _package_versions(environment: ServerEnvironment) -> dict[str, str]:
+    """Versions, in the server's own Python, of what the steps import."""
+    names = sorted({name for step in STEPS.values() for name in step.packages})
+    program = (
+        f"import importlib.metadata, json; print(json.dumps({{n: importlib.metadata.version(n) for n in {names}}}))"
+    )
+    done = subprocess.run([environment.python, "-c", program], check=True, capture_output=True, timeout=60)
+    versions: dict[str, str] = json.loads(done.stdout)
+    return versions

@@ -1,0 +1,1 @@
+"""One file a way in: what an engineer has -> a torch network in evaluation mode."""

@@ -1,0 +1,115 @@
+"""The stages of a build: what each is told, what it tells, which function does it.
+
+The functions are named, not imported: the process that plans a build imports neither torch nor ONNX Runtime.
+"""
+
+from __future__ import annotations
+
+from builder.pipeline import PartNames
+from builder.stage import Stage
+from tritonkit.spec.model import Document, ImagePreprocess, ModelSpec, Samples, Source, TensorSpec, Variant
+from tritonkit.spec.parity import ParityReport
+
+
+class CaptureRequest(Document):
+    """The parts of a spec that the original weights' answers depend on, and no others: a changed label file or
+    queue bound does not capture again.
+    """
+
+    source: Source
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    preprocess: ImagePreprocess
+    samples: Samples
+    target: str
+
+
+class CaptureResult(Document):
+    """Facts about the network."""
+
+    parameters: int
+    opset: int
+    ir_version: int
+    rows: int
+    pictures: int
+
+
+class ConvertRequest(Document):
+    """The variant to make."""
+
+    variant: Variant
+    target: str
+
+
+class ConvertResult(Document):
+    """The variant's file."""
+
+    bytes: int
+
+
+class SpecRequest(Document):
+    """The whole spec, and which of its variants."""
+
+    spec: ModelSpec
+    variant: Variant
+
+
+class AssembledPart(Document):
+    """A part as it was written."""
+
+    role: str
+    name: str
+    digest: str
+
+
+class AssembleResult(Document):
+    """The parts of the staged repository."""
+
+    parts: tuple[AssembledPart, ...]
+
+    def names(self) -> PartNames:
+        """The parts' names by role."""
+        return PartNames(**{part.role: part.name for part in self.parts})
+
+
+class ServedRequest(Document):
+    """What to serve."""
+
+    name: str
+    target: str
+
+
+class ServedResult(Document):
+    """What the live server answered, and what it ran on."""
+
+    parity: ParityReport
+    packages: dict[str, str]
+    load_seconds: float
+    proven_at: str
+
+
+# Time limits are for the largest models that people bring; a hang is noticed by its silence in the log before that.
+CAPTURE = Stage(
+    name="capture", function="builder.capture:capture", request=CaptureRequest, result=CaptureResult, time_limit=3600
+)
+CONVERT = Stage(
+    name="convert", function="builder.variants:convert", request=ConvertRequest, result=ConvertResult, time_limit=3600
+)
+ARTEFACT = Stage(
+    name="artefact",
+    function="builder.answers.in_process:prove_artefact",
+    request=SpecRequest,
+    result=ParityReport,
+    time_limit=1800,
+)
+ASSEMBLE = Stage(
+    name="assemble", function="builder.assemble:assemble", request=SpecRequest, result=AssembleResult, time_limit=600
+)
+SERVED = Stage(
+    name="served",
+    function="builder.prove:prove_served",
+    request=ServedRequest,
+    result=ServedResult,
+    time_limit=1800,
+    sources=(*ASSEMBLE.sources, "clients", "tritonkit/server"),
+)

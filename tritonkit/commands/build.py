@@ -1,0 +1,32 @@
+"""`tritonkit build`: trained weights -> a verified candidate repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder.build import build
+from tritonkit.commands import console, exit_codes
+
+if TYPE_CHECKING:
+    import argparse
+
+EXAMPLE = "tritonkit build examples/efficientnet_lite0 --out out/efficientnet_lite0"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's arguments."""
+    parser.add_argument("spec", type=Path, help="model.yaml, or its folder")
+    parser.add_argument("--out", type=Path, help="where the candidate goes (default: out/NAME of the spec's folder)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Builds; every stage shows its line."""
+    folder = args.spec if args.spec.is_dir() else args.spec.parent
+    out = args.out or Path("out") / folder.absolute().name
+    report = build(args.spec, out, watch=console.step)
+    if args.json:
+        console.print_json(report)
+    else:
+        console.emit(f"candidate: {report.repository}")
+    return exit_codes.OK
