@@ -11,6 +11,7 @@ Every call has a deadline, failed attempts are repeated where that is safe, and 
 """
 
 from .answer import Answer, Category, Timing
+from .async_client import AsyncClient
 from .client import Client
 from .counts import Counts
 from .errors import (
@@ -35,6 +36,7 @@ from .server_statistics import Duration, ModelStatistics
 __all__ = [
     "TLS",
     "Answer",
+    "AsyncClient",
     "Breaker",
     "Cancellation",
     "CancelledCallError",

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from .addresses import parse_address
+from .errors import ClientError
+from .many import in_order
 from .messages import Action, Cancellation, Fault
 from .metadata import IndexEntry, ModelMetadata, ServerMetadata, index_entries, model_metadata, server_metadata
 from .options import TLS, Breaker, Compression, RestrictedKey, Retry, Timeout, Token
-from .plans import Pause, Plan, Plans
+from .plans import CallChoices, Pause, Plan, Plans
+from .progress import Progress
 from .server_statistics import ModelStatistics, model_statistics
 from .settings import settle
 from .transports import open_transport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from .answer import Answer
@@ -45,7 +48,7 @@ class Client:
         validate: check each request against the model's metadata before it is sent. Without it values are sent as
             they are, for servers which keep their metadata to themselves.
         allow_nan: whether float inputs may hold NaN.
-        transport: makes the transport of an address; for tests, see `clients.testing`.
+        transport: what sends the requests, in place of a connection to `urls`; for tests, see `clients.testing`.
 
     Raises:
         ValueError: an address or an option has no meaning.
@@ -65,6 +68,7 @@ class Client:
         compression: Compression | None = None,
         validate: bool = True,
         allow_nan: bool = False,
+        transport: Transport | None = None,
     ) -> None:
         addresses = [parse_address(url) for url in ([urls] if isinstance(urls, str) else urls)]
         options = settle(
@@ -81,8 +85,9 @@ class Client:
             allow_nan=allow_nan,
         )
         self._plans = Plans([str(address) for address in addresses], options)
-        self._transports: list[Transport] = [
-            open_transport(address, timeout=options.timeout, tls=tls) for address in addresses
+        self._transports = [
+            open_transport(address, timeout=options.timeout, tls=tls) if transport is None else transport
+            for address in addresses
         ]
 
     def infer(
@@ -140,6 +145,55 @@ class Client:
                 cancellation=cancellation,
             )
         )
+
+    def infer_many(
+        self,
+        model: str,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        concurrency: int = 8,
+        progress: bool = False,
+        **choices: Unpack[CallChoices],
+    ) -> Iterator[Answer]:
+        """Runs one inference for each item and yields the answers in the items' order, as they come.
+
+        Takes at most 2 * `concurrency` items ahead of the consumer, so an endless stream of them needs no more memory.
+
+        Args:
+            model: the model's name.
+            items: the inputs of each request, see `infer`.
+            concurrency: requests in flight at once, in threads of the call's own.
+            progress: show a line on stderr.
+            **choices: as for `infer`, for each request; `timeout` is of each one.
+
+        Raises:
+            ClientError: of the first item that fails, when its turn comes; `try_many` goes on instead.
+        """
+        return in_order(
+            lambda inputs: self.infer(model, inputs, **choices),
+            items,
+            concurrency=concurrency,
+            progress=Progress(items, shown=progress),
+        )
+
+    def try_many(
+        self,
+        model: str,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        concurrency: int = 8,
+        progress: bool = False,
+        **choices: Unpack[CallChoices],
+    ) -> Iterator[Answer | ClientError]:
+        """`infer_many` that yields the error of an item that failed in its place, and goes on."""
+
+        def attempt(inputs: Mapping[str, Any]) -> Answer | ClientError:
+            try:
+                return self.infer(model, inputs, **choices)
+            except ClientError as error:
+                return error
+
+        return in_order(attempt, items, concurrency=concurrency, progress=Progress(items, shown=progress))
 
     def live(self) -> bool:
         """Whether the server says that it is alive; False if it cannot be reached. Asked once, without retries."""

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
 
 from .answer import Answer, Timing
 from .codec import decode
@@ -52,6 +52,26 @@ T = TypeVar("T")
 
 # A refusal against a signature older than this is checked against a fresh one: the model may have been replaced.
 _STALE_AFTER = 1.0
+
+
+class RequestChoices(TypedDict, total=False):
+    """What a caller may choose of one request; `preparation.prepare` explains each."""
+
+    version: str
+    request_id: str
+    outputs: Sequence[str] | None
+    classes: Mapping[str, int] | None
+    parameters: Mapping[str, Parameter] | None
+    priority: int
+
+
+class CallChoices(RequestChoices, total=False):
+    """What a caller may choose of one call; `Client.infer` explains each."""
+
+    timeout: float | None
+    headers: Mapping[str, str] | None
+    idempotent: bool
+    cancellation: Cancellation | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +159,11 @@ class Plans:
         model: str,
         inputs: Mapping[str, Any],
         *,
-        outputs: Sequence[str] | None = None,
-        version: str = "",
-        request_id: str = "",
-        parameters: Mapping[str, Parameter] | None = None,
-        priority: int = 0,
-        classes: Mapping[str, int] | None = None,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         idempotent: bool = True,
         cancellation: Cancellation | None = None,
+        **choices: Unpack[RequestChoices],
     ) -> Plan[Answer]:
         """One inference: check, encode, send, decode."""
         began = self.clock()
@@ -159,17 +174,7 @@ class Plans:
             headers=headers,
             cancellation=cancellation,
         )
-        request = yield from self.prepared(
-            terms,
-            model,
-            inputs,
-            outputs=outputs,
-            version=version,
-            request_id=request_id,
-            parameters=parameters,
-            priority=priority,
-            classes=classes,
-        )
+        request = yield from self._prepared(terms, model, inputs, **choices)
         prepared = self.clock()
         self.counters.add("calls")
         try:
@@ -177,25 +182,19 @@ class Plans:
         except ClientError as error:
             self.counters.add("failures")
             if isinstance(error, InvalidRequestError):
-                self._descriptions.pop((model, version), None)
+                self._descriptions.pop((model, request.version), None)
             raise
         return self._answer(sent, request, began=began, prepared=prepared)
 
-    def prepared(
-        self, terms: Terms, model: str, inputs: Mapping[str, Any], *, version: str, **choices: Any
+    def _prepared(
+        self, terms: Terms, model: str, inputs: Mapping[str, Any], **choices: Unpack[RequestChoices]
     ) -> Plan[InferRequest]:
         """The checked and encoded request; see `preparation.prepare` for the choices."""
+        version = choices.get("version", "")
         described_at, description = yield from self._description(model, version, terms)
         while True:
             try:
-                return prepare(
-                    model,
-                    inputs,
-                    description=description,
-                    version=version,
-                    allow_nan=self.options.allow_nan,
-                    **choices,
-                )
+                return prepare(model, inputs, description=description, allow_nan=self.options.allow_nan, **choices)
             except InvalidRequestError:
                 if description is None or self.clock() - described_at < _STALE_AFTER:
                     raise

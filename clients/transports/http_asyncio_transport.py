@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import aiohttp
 
 from ..messages import Code, Fault
-from .http_connections import IDLE_SECONDS, tls_context
+from .http_connections import AGE_SECONDS, IDLE_SECONDS, tls_context
 from .http_messages import HttpResponse, http_reply, http_request
 
 if TYPE_CHECKING:
@@ -16,6 +17,20 @@ if TYPE_CHECKING:
     from ..addresses import Address
     from ..messages import ControlReply, Exchange, InferReply, InferRequest, Message
     from ..options import TLS, Timeout
+
+
+class _Session:
+    """A pool of connections and the number of calls that use it."""
+
+    def __init__(self, calls: aiohttp.ClientSession) -> None:
+        self.calls = calls
+        self.opened = time.monotonic()
+        self.in_flight = 0
+        self.retired = False
+
+    async def close_if_unused(self) -> None:
+        if self.retired and not self.in_flight:
+            await self.calls.close()
 
 
 class HttpAsyncioTransport:
@@ -27,15 +42,16 @@ class HttpAsyncioTransport:
         self._context = tls_context(tls) if address.secure else None
         self._server_name = address.server_name or (tls.server_name if tls is not None else None)
         self._origin = f"{address.scheme}://{address.netloc}"
-        self._session: aiohttp.ClientSession | None = None
+        self._session: _Session | None = None
 
     async def send(self, message: Message, exchange: Exchange) -> InferReply | ControlReply:
         """See `Transport.send`. Cancelling the task closes the connection; the server may still execute the request."""
-        session = self._session or self._opened()
+        session = await self._current()
         request = http_request(self._address.path, message, exchange)
         body = request.body[0] if len(request.body) == 1 else b"".join(request.body)
+        session.in_flight += 1
         try:
-            async with session.request(
+            async with session.calls.request(
                 request.method,
                 self._origin + request.path,
                 data=body or None,
@@ -57,28 +73,35 @@ class HttpAsyncioTransport:
             raise Fault(Code.MALFORMED, f"no HTTP response: {error}") from None
         except (aiohttp.ClientError, OSError) as error:
             raise Fault(Code.CONNECTION_LOST, str(error)) from None
+        finally:
+            session.in_flight -= 1
+            await session.close_if_unused()
         return http_reply(message, HttpResponse(status, headers, content))
 
-    async def stream(self, _request: InferRequest, _exchange: Exchange) -> AsyncIterator[InferReply]:
+    def stream(self, _request: InferRequest, _exchange: Exchange) -> AsyncIterator[InferReply]:
         """Refuses: Triton sends the tensors of decoupled models over gRPC alone."""
         raise Fault(Code.UNIMPLEMENTED, "streams need gRPC: use a grpc:// address")
-        yield  # an asynchronous generator, as the seam has it
 
     async def rest(self) -> None:
         """See `Transport.rest`."""
         await self.close()
 
     async def close(self) -> None:
-        """See `Transport.close`."""
+        """Closes the idle connections at once, the others when their calls have ended."""
         session, self._session = self._session, None
         if session is not None:
-            await session.close()
+            session.retired = True
+            await session.close_if_unused()
 
-    def _opened(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=IDLE_SECONDS, ssl=True if self._context is None else self._context
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
-        )
+    async def _current(self) -> _Session:
+        """The session for the next call. One that has aged gives way to a new one, for the reason of `AGE_SECONDS`."""
+        if self._session is not None and time.monotonic() - self._session.opened > AGE_SECONDS:
+            await self.close()
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=IDLE_SECONDS, ssl=True if self._context is None else self._context
+            )
+            self._session = _Session(
+                aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+            )
         return self._session
