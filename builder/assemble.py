@@ -18,14 +18,13 @@ from builder.stages import AssembledPart, AssembleResult, SpecRequest
 from builder.steps import STEPS
 from tritonkit.repository.config import write_config
 from tritonkit.repository.digests import read_tree, tree_digest
+from tritonkit.repository.layout import CANDIDATE_VERSION
 from tritonkit.spec.errors import InputError
 
 if TYPE_CHECKING:
     from builder.pipeline import Role
     from tritonkit.spec.model import ModelSpec, Variant
 
-CANDIDATE_VERSION = 1
-"""A candidate's ensemble is version 1 of its own repository; publication gives it its number."""
 _DIGITS = 6
 
 

@@ -8,10 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.assemble import CANDIDATE_VERSION
 from builder.pipeline import ROLES
 from builder.steps import STEPS
 from tritonkit.repository.digests import file_digest, read_tree, text_digest
+from tritonkit.repository.layout import CANDIDATE_VERSION, GOLDEN, MANIFEST, PARITY
 from tritonkit.spec.manifest import Manifest, Part
 from tritonkit.spec.reports import BuildReport
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from tritonkit.spec.parity import ParityReport
     from tritonkit.spec.reports import StageRun, VariantResult
 
-MANIFEST = "manifest.json"
-PARITY = "parity.json"
-GOLDEN = "golden"
 _TOOLS = ("tritonkit", "torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "tritonclient")
 
 

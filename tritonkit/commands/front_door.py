@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
@@ -100,13 +99,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0] if arguments else "--help"
     verb = _find(name)
-    if verb is None:
-        if not name.startswith("-"):
-            return _unknown_verb(name)
-        if _parser(None).parse_args(arguments[:1] or ["--help"]).version:
-            return _print_version()
-        return exit_codes.OK
-    args = _parser(verb).parse_args(arguments[1:])
+    return _run(verb, arguments[1:]) if verb else _answer_without_verb(name)
+
+
+def _run(verb: Verb, arguments: Sequence[str]) -> int:
+    args = _parser(verb).parse_args(arguments)
     try:
         return verb.load().run(args)
     except KitError as error:
@@ -119,13 +116,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe (`| head`) has gone: nothing more to say, and nothing for the interpreter to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exit_codes.OK
 
 
-def _unknown_verb(name: str) -> int:
+def _answer_without_verb(name: str) -> int:
+    if name.startswith("-"):
+        return _print_version() if _parser(None).parse_args([name]).version else exit_codes.OK
     import difflib  # noqa: PLC0415 - only a mistyped verb needs it
 
     near = difflib.get_close_matches(name, [verb.name for verb in VERBS], n=1)

@@ -157,8 +157,9 @@ class LoadReport(Document):
     limit_reason: str = Field("", description="Why the generator, not the server, was the limit; empty if it was not.")
     processes: int = Field(1, description="Processes of the load generator; one can use about one core.")
     ceiling: float | None = Field(
-        None, description="Answers a second that the generator reaches with these payloads against a server that does "
-        "nothing."
+        None,
+        description="Answers a second that the generator reaches with these payloads against a server that does "
+        "nothing.",
     )
     machine_cpu: float | None = Field(None, description="CPU of the generator's machine in use, in cores, by anyone.")
     batch: int = Field(1, description="Items in a request.")

@@ -1,4 +1,4 @@
-"""Reference classification postprocessing, on torch: softmax, then the likeliest classes."""
+"""Reference classification postprocessing, in float64: softmax, then the likeliest classes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +28,12 @@ class TopClasses:
 
 def reference_top_classes(logits: np.ndarray, labels: Sequence[str], top_k: int) -> TopClasses:
     """The `top_k` likeliest classes for `logits`, float32 of shape (samples, classes)."""
-    scores, ids = torch.from_numpy(logits).softmax(-1).topk(top_k, dim=-1)
+    exact = logits.astype(np.float64)
+    log_sum = np.logaddexp.reduce(exact, axis=-1, keepdims=True)
+    # By (-logit, index): of equal logits the lower class comes first.
+    ids = np.lexsort((np.broadcast_to(np.arange(exact.shape[-1]), exact.shape), -exact))[:, :top_k]
     return TopClasses(
-        class_id=ids.numpy().astype(np.int32),
-        score=scores.numpy(),
+        class_id=ids.astype(np.int32),
+        score=np.exp(np.take_along_axis(exact, ids, axis=-1) - log_sum).astype(np.float32),
         label=tuple(tuple(labels[index] for index in row) for row in ids.tolist()),
     )
