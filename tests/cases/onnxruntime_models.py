@@ -231,10 +231,13 @@ def write_case(case: Case, repository: Path) -> Path:
     return folder
 
 
-BACKEND = 'backend: "onnxruntime"\n'
+# One instance, so that a table of many models loads fast.
+BACKEND = 'backend: "onnxruntime"\ninstance_group [{ kind: KIND_CPU count: 1 }]\n'
 X4 = 'input [{ name: "x" data_type: TYPE_FP32 dims: [4] }]\n'
 Y3 = 'output [{ name: "y" data_type: TYPE_FP32 dims: [3] }]\n'
 LINEAR = BACKEND + "max_batch_size: 8\n" + X4 + Y3
+# Without instances, for the cases about them.
+BARE = 'backend: "onnxruntime"\nmax_batch_size: 8\n' + X4 + Y3
 
 
 def _io(x_dims: str, y_dims: str, *, batch: int = 0, data_type: str = "TYPE_FP32", extra: str = "") -> str:
@@ -364,7 +367,11 @@ CASES: tuple[Case, ...] = (
         files=_files("external"),
     ),
     Case(
-        name="file_missing", rule="the model file exists", loads=False, config=LINEAR, files=_files("linear", "1/m.onnx")
+        name="file_missing",
+        rule="the model file exists",
+        loads=False,
+        config=LINEAR,
+        files=_files("linear", "1/m.onnx"),
     ),
     Case(name="file_no_version", rule="a version folder exists", loads=False, config=LINEAR, files={}),
     Case(name="file_empty_version", rule="the model file exists", loads=False, config=LINEAR, files={"1/": ""}),
@@ -404,7 +411,8 @@ CASES: tuple[Case, ...] = (
         name="parameter_twice",
         rule="a parameter given twice loads",
         loads=True,
-        config=_parameter("execution_mode", "0") + 'parameters { key: "execution_mode" value: { string_value: "1" } }\n',
+        config=_parameter("execution_mode", "0")
+        + 'parameters { key: "execution_mode" value: { string_value: "1" } }\n',
     ),
     # Optimisation
     *(
@@ -441,34 +449,34 @@ CASES: tuple[Case, ...] = (
         name="instances_kind_cpu",
         rule="instances",
         loads=True,
-        config=LINEAR + "instance_group [{ kind: KIND_CPU count: 1 }]\n",
+        config=BARE + "instance_group [{ kind: KIND_CPU count: 1 }]\n",
         completed={"instance_group": [{"kind": "KIND_CPU", "count": 1}]},
     ),
     Case(
         name="instances_default",
         rule="two instances on a CPU by default",
         loads=True,
-        config=LINEAR,
+        config=BARE,
         completed={"instance_group": [{"kind": "KIND_CPU", "count": 2}]},
     ),
     Case(
         name="instances_kind_auto",
         rule="KIND_AUTO becomes KIND_CPU",
         loads=True,
-        config=LINEAR + "instance_group [{ kind: KIND_AUTO count: 1 }]\n",
+        config=BARE + "instance_group [{ kind: KIND_AUTO count: 1 }]\n",
         completed={"instance_group": [{"kind": "KIND_CPU", "count": 1}]},
     ),
     Case(
         name="instances_kind_model",
         rule="KIND_MODEL loads",
         loads=True,
-        config=LINEAR + "instance_group [{ kind: KIND_MODEL count: 1 }]\n",
+        config=BARE + "instance_group [{ kind: KIND_MODEL count: 1 }]\n",
     ),
     Case(
         name="instances_kind_gpu",
         rule="KIND_GPU needs a GPU",
         loads=False,
-        config=LINEAR + "instance_group [{ kind: KIND_GPU count: 1 }]\n",
+        config=BARE + "instance_group [{ kind: KIND_GPU count: 1 }]\n",
     ),
     # Auto-complete
     Case(
@@ -620,9 +628,7 @@ CASES: tuple[Case, ...] = (
         files=_files("two_inputs"),
     ),
     # Validation: data types
-    Case(
-        name="dtype_input", rule="input data types", loads=False, config=LINEAR.replace("TYPE_FP32", "TYPE_FP16", 1)
-    ),
+    Case(name="dtype_input", rule="input data types", loads=False, config=LINEAR.replace("TYPE_FP32", "TYPE_FP16", 1)),
     Case(
         name="dtype_output",
         rule="output data types",
@@ -816,8 +822,7 @@ CASES: tuple[Case, ...] = (
         + 'input [{ name: "x" data_type: TYPE_FP32 dims: [-1] allow_ragged_batch: true }]\n'
         + 'output [{ name: "y" data_type: TYPE_FP32 dims: [1] reshape { shape: [] } }]\n'
         + 'batch_input [{ kind: BATCH_ELEMENT_COUNT target_name: "counts" data_type: TYPE_FP32 source_input: "x" }]\n'
-        + "dynamic_batching { max_queue_delay_microseconds: 200000 }\n"
-        + "instance_group [{ kind: KIND_CPU count: 1 }]\n",
+        + "dynamic_batching { max_queue_delay_microseconds: 200000 }\n",
         files=_files("ragged"),
     ),
     Case(
@@ -838,8 +843,7 @@ CASES: tuple[Case, ...] = (
         + 'output [{ name: "y" data_type: TYPE_FP32 dims: [1] }]\n'
         + "sequence_batching { max_sequence_idle_microseconds: 2000000\n"
         + ' control_input [{ name: "start" control [{ kind: CONTROL_SEQUENCE_START fp32_false_true: [0, 1] }] }]\n'
-        + ' state [{ input_name: "sum_in" output_name: "sum_out" data_type: TYPE_FP32 dims: [1] }] }\n'
-        + "instance_group [{ kind: KIND_CPU count: 1 }]\n",
+        + ' state [{ input_name: "sum_in" output_name: "sum_out" data_type: TYPE_FP32 dims: [1] }] }\n',
         files=_files("accumulator"),
     ),
     Case(

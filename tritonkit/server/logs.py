@@ -21,8 +21,18 @@ _MODEL = re.compile(
     r"|TRITONBACKEND_ModelInstance(?:Initialize|Finalize):|unable to load model|autofill failed for model)"
     r"(?: model)? '?([\w.\-]+?)'?(?:_\d+ \(|:\d+$| version|:|,|$| )"
 )
-_LOAD_FAILED = re.compile(r"^failed to load '(?P<model>[^']+)' version (?P<version>-?\d+): (?P<reason>.*)$", re.DOTALL)
-_POLL_FAILED = re.compile(r"^Poll failed for model directory '(?P<model>[^']+)': (?P<reason>.*)$", re.DOTALL)
+# Every way in which the log says that a model is not there, each with the model and its reason.
+_FAILURES = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        r"^failed to load '(?P<model>[^']+)' version -?\d+: (?P<reason>.*)$",
+        r"^failed to load model '(?P<model>[^']+)': (?P<reason>.*)$",
+        r"^failed to poll model '(?P<model>[^']+)': (?P<reason>.*)$",
+        r"^Poll failed for model directory '(?P<model>[^']+)': (?P<reason>.*)$",
+        r"^(?:Invalid argument: )?ensemble '(?P<model>[^']+)' (?P<reason>depends on .*)$",
+        r"^(?:Invalid argument: )?in ensemble '?(?P<model>[^',]+)'?, (?P<reason>.*)$",
+    )
+)
 _ESCAPES = {"\\n": "\n", "\\t": "\t", '\\"': '"', "\\'": "'", "\\\\": "\\", "\\r": "\r"}
 _STATUS = re.compile(r"^(?:Internal|Invalid argument|Not found|Unavailable|Unsupported|Unknown|Already exists): ")
 _EXCEPTION = re.compile(r"^(?:[\w.]+\.)?(?:TritonModelException|ValueError|RuntimeError): ")
@@ -109,7 +119,7 @@ def load_failures(records: Iterable[Record]) -> tuple[LoadFailure, ...]:
             # protobuf prints the place in the file just before Triton's own line, which lacks it.
             detail = record.message.partition("Error parsing text-format inference.ModelConfig: ")[2]
             continue
-        for pattern in (_LOAD_FAILED, _POLL_FAILED):
+        for pattern in _FAILURES:
             match = pattern.match(record.message)
             if match:
                 reason = one_line(match["reason"])
@@ -124,4 +134,6 @@ def one_line(reason: str) -> str:
     """A server's reason without status word, Python exception name, traceback and line breaks."""
     text = reason.partition("\n\nAt:\n")[0]
     text = _EXCEPTION.sub("", _STATUS.sub("", text.strip()))
+    # An ensemble repeats the whole reason of its part, which stands in the log under the part's own name.
+    text = text.partition(" Model '")[0] if text.startswith("depends on ") else text
     return " ".join(text.split()).rstrip(";")

@@ -63,6 +63,11 @@ def _decode(payload: bytes) -> Any:
         return None
 
 
+def server_live(host: str, port: int) -> bool:
+    """Whether the server answers at all."""
+    return ask(host, port, "/v2/health/live").ok
+
+
 def server_ready(host: str, port: int) -> bool:
     """Whether the server says that it is ready as a whole."""
     return ask(host, port, "/v2/health/ready").ok

@@ -16,7 +16,7 @@ from tritonkit.server.environment import ensure_environment
 from tritonkit.server.flags import ADMIN_HEADER, GRPC_ADMIN_HEADER, Ports, Resolved
 from tritonkit.server.logs import LogReader, Record, load_failures
 from tritonkit.server.process import ServerProcess, new_shared_memory_prefix, remove_regions, remove_stale_regions
-from tritonkit.server.readiness import model_ready, server_ready
+from tritonkit.server.readiness import model_ready, server_live, server_ready
 from tritonkit.server.runtimes.wheel import wheel_launch
 from tritonkit.server.served import is_remote, served_models
 from tritonkit.spec.cache_root import cache_root
@@ -289,13 +289,19 @@ class TritonServer:
     def _listening(self) -> bool:
         """Whether our own process has opened its ports: another server may answer on one that was taken."""
         self._read_log()
-        wanted = f"Started HTTPService at {self.options.host}:{self._settled.ports.http}"
-        return any(record.message == wanted for record in self._records)
+        ports = self._settled.ports
+        wanted = {
+            f"Started GRPCInferenceService at {self.options.host}:{ports.grpc}",
+            f"Started HTTPService at {self.options.host}:{ports.http}",
+            f"Started Metrics Service at {self.options.host}:{ports.metrics}",
+        }
+        return wanted <= {record.message for record in self._records}
 
     def _all_ready(self) -> bool:
-        if self.options.exit_on_error and not self.is_ready():
-            return False
-        return not self.options.exit_on_error or not self._not_ready()
+        if not self.options.exit_on_error:
+            # By the time that it listens, every model has loaded or failed.
+            return server_live(self.options.host, self._settled.ports.http)
+        return self.is_ready() and not self._not_ready()
 
     def _not_ready(self) -> tuple[str, ...]:
         return tuple(name for name in self._settled.expected if not self.model_is_ready(name))
