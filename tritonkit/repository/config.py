@@ -123,7 +123,8 @@ def read_text(path: Path) -> str:
 
 
 def _parse_error(message: str, where: str) -> InputError:
-    reason = re.sub(r"^\d+:\d+ : ", "", message)
+    # `1:2 : 'the whole line': what is wrong`, of which the position is said already.
+    reason = re.sub(r"^\d+:\d+ : (?:'.*': (?=[A-Z]))?", "", message)
     if match := _UNKNOWN_FIELD.search(reason):
         known = [field.name for field in _MESSAGES.DESCRIPTOR.pool.FindMessageTypeByName(match["message"]).fields]
         return _unknown_word(

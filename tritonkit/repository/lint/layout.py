@@ -1,0 +1,152 @@
+"""Rules on directories: what the server takes for a model, for a version, and what ends or wedges it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tritonkit.repository.lint.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tritonkit.repository.lint.findings import ModelFacts, Repository
+
+
+def stray_directory(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """A directory without a configuration and without anything to guess one from is taken for a model and fails."""
+    del repository
+    if model.text is None and model.backend_error is not None:
+        yield Finding(
+            file=model.name,
+            cause="the server takes every directory of a repository for a model, and nothing here says of which backend"
+            f" ({model.backend_error})",
+            fix="move the directory out of the repository, or give it a config.pbtxt and a version directory",
+        )
+
+
+def config_missing(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """Without auto-complete a directory without config.pbtxt is not loaded at all."""
+    if model.text is None and not repository.target.auto_complete:
+        yield Finding(
+            file=model.name,
+            cause="there is no config.pbtxt, and a server that does not complete configurations needs one",
+            fix="write a config.pbtxt, or start the server without --disable-auto-complete-config",
+        )
+
+
+def directory_name(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """`name` must be the directory's name."""
+    del repository
+    if model.config.name != model.name:
+        yield Finding(
+            key="name",
+            cause=f"directory name must equal model name: {model.name!r} is the directory of {model.config.name!r}",
+            fix=f"rename the directory to {model.config.name!r}, or leave `name` out",
+        )
+
+
+def version_overflow(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """A version number beyond 64 bits is an uncaught exception: the whole server aborts."""
+    del repository
+    for name in model.versions.overflowing:
+        yield Finding(
+            file=f"{model.name}/{name}",
+            cause="the number does not fit into 64 bits, and reading it aborts the whole server",
+            fix="give the version a small number, as 1",
+        )
+
+
+def no_version(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """The version policy must choose at least one version that is there."""
+    del repository
+    versions = model.versions
+    if versions.chosen or versions.overflowing or model.backend_error is not None:
+        return
+    if not versions.present:
+        cause, fix = "it has no version directory", "put the model file into a directory called 1"
+    elif versions.absent:
+        cause = (
+            f"version_policy names {_listed(versions.absent)} alone, and there is {_listed(versions.present.values())}"
+        )
+        fix = "name a version that is there"
+    else:
+        cause, fix = "version_policy chooses none of its versions", "set latest { num_versions: 1 }, or leave it out"
+    yield Finding(file=model.name, key="version_policy" if versions.present else "", cause=cause, fix=fix)
+
+
+def version_folder_name(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """The server reads the number that a name begins with, then opens the directory of exactly that number."""
+    del repository
+    for name, number in model.versions.present.items():
+        if name != str(number) and number in model.versions.chosen and str(number) not in model.subfolders:
+            yield Finding(
+                file=f"{model.name}/{name}",
+                cause=f"the server takes {name!r} for version {number} and finds no directory {str(number)!r}",
+                fix=f"rename it to {number}, or move it out of the model's directory",
+            )
+
+
+def version_folder_ambiguous(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """A second name for a number, or a number that is not chosen, is harmless until the policy changes."""
+    del repository
+    for name, number in model.versions.present.items():
+        if name != str(number) and (number not in model.versions.chosen or str(number) in model.subfolders):
+            yield Finding(
+                file=f"{model.name}/{name}",
+                cause=f"the server takes {name!r} for version {number}",
+                fix="move it out of the model's directory, or begin its name with a dot",
+            )
+
+
+def version_folder_ignored(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """Directories that are no version are passed over; a number with leading zeros may have been meant as one."""
+    del repository
+    for name in model.versions.ignored:
+        if name[0].isdigit():
+            yield Finding(
+                file=f"{model.name}/{name}",
+                cause=f"the server ignores {name!r} because of its leading zero",
+                fix=f"rename it to {name.lstrip('0') or '0'} if it is a version",
+            )
+
+
+def version_absent(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """A version that a `specific` policy names and that is not there is only logged, if another one loads."""
+    del repository
+    if model.versions.chosen and model.versions.absent:
+        yield Finding(
+            key="version_policy.specific.versions",
+            cause=f"{_listed(model.versions.absent)} is not there and will not be served",
+            fix="leave it out, or publish it",
+        )
+
+
+def version_negative(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """A negative version is loaded, but -1 means `the latest` wherever a version is asked for."""
+    del repository
+    for number in model.versions.chosen:
+        if number < 0:
+            yield Finding(
+                file=f"{model.name}/{number}",
+                cause=f"version {number} cannot be asked for: a version is a positive number",
+                fix="rename it to a positive number",
+            )
+
+
+def empty_ensemble_version(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """Git and object stores keep no empty directory, and an ensemble without a version directory does not load."""
+    del repository
+    if not model.is_ensemble:
+        return
+    for number in model.versions.chosen:
+        folder = model.folder / str(number)
+        if folder.is_dir() and not any(folder.iterdir()):
+            yield Finding(
+                file=f"{model.name}/{number}",
+                cause="the version directory is empty, and git and object stores keep no empty directory",
+                fix="put a small file into it",
+            )
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(str(number) for number in numbers)
