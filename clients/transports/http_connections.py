@@ -1,14 +1,12 @@
 """Connections of the blocking HTTP transport: sockets with a deadline, and a pool of them.
 
-Sockets and the standard library's response parser, not tritonclient's HTTP client: that one is built on gevent, and
-several threads on one client hang. Plain sockets are right under threads, and under gevent too once it has
+Sockets, not tritonclient's HTTP client: that one is built on gevent, and several threads on one client hang. Plain sockets are right under threads, and under gevent too once it has
 patched the socket module, as in a Locust process.
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import io
 import os
 import socket
@@ -19,11 +17,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..messages import Code, Fault
-from .http_messages import HttpRequest, HttpResponse
+from .http_responses import read_response
 
 if TYPE_CHECKING:
     from ..addresses import Address
     from ..options import TLS
+    from .http_messages import HttpRequest, HttpResponse
 
 # A stopping Triton waits until every HTTP connection is closed, idle ones too, and refuses new ones. So an idle
 # connection does not live long, and a busy one is renewed, which is how a client learns that the server stops.
@@ -76,16 +75,6 @@ class _Reader(io.RawIOBase):
         return self._sock.recv_into(buffer)
 
 
-class _ResponseSource:
-    """What `http.client.HTTPResponse` wants of a socket."""
-
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._reader = _Reader(sock, deadline)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self._reader, 65_536)
-
-
 class Connection:
     """One connection, used by one call at a time."""
 
@@ -97,7 +86,8 @@ class Connection:
         """Sends a request and reads the response; the second value says whether the connection can be used again.
 
         Raises:
-            OSError, http.client.HTTPException: the connection failed, or what came is no HTTP response.
+            OSError: the connection failed, or the deadline passed.
+            Fault: the connection ended, or what came is no HTTP response.
         """
         sock = self._sock
         sock.settimeout(deadline.left())
@@ -108,12 +98,9 @@ class Connection:
             for part in request.body:
                 sock.settimeout(deadline.left())
                 sock.sendall(part)
-        response = http.client.HTTPResponse(_ResponseSource(sock, deadline), method=request.method)  # type: ignore[arg-type]
-        response.begin()
-        body = response.read()
-        headers = {name.lower(): value for name, value in response.getheaders()}
+        response, reusable = read_response(io.BufferedReader(_Reader(sock, deadline), 65_536))
         self.last_used = time.monotonic()
-        return HttpResponse(response.status, headers, body), not response.will_close
+        return response, reusable
 
     def is_fresh(self, now: float) -> bool:
         """Whether it may take another request: young enough, and not closed from the other side."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from typing import TYPE_CHECKING
 
 from ..messages import Code, Fault
@@ -40,10 +39,12 @@ class HttpTransport:
             response, reusable = connection.exchange(self._head(request), request, deadline)
         except TimeoutError:
             raise Fault(Code.DEADLINE, f"no answer within {exchange.timeout:.3g} s") from None
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, Fault) as error:
             if cancellation is not None and cancellation.cancelled:
                 raise Fault(Code.CANCELLED, "cancelled by the caller") from None
-            raise _lost(error) from None
+            if isinstance(error, Fault):
+                raise
+            raise Fault(Code.CONNECTION_LOST, error.strerror or str(error)) from None
         finally:
             if cancellation is not None:
                 cancellation.detach(connection.abort)
@@ -70,11 +71,3 @@ class HttpTransport:
         lines += [f"{name}: {value}" for name, value in request.headers]
         lines += [f"content-length: {request.size}", "", ""]
         return "\r\n".join(lines).encode("latin-1")
-
-
-def _lost(error: Exception) -> Fault:
-    if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead):
-        return Fault(Code.CONNECTION_LOST, "the server closed the connection without an answer")
-    if isinstance(error, http.client.HTTPException):
-        return Fault(Code.MALFORMED, f"no HTTP response: {error!r}")
-    return Fault(Code.CONNECTION_LOST, getattr(error, "strerror", None) or str(error))
