@@ -45,7 +45,7 @@ class Executor:
         self._scattered = scattered_outputs(config)
         self._ragged = frozenset(entry["name"] for entry in config["input"] if entry.get("allow_ragged_batch"))
         self._configured = tuple(entry["name"] for entry in config["output"])
-        state_outputs = tuple(state.output for state in states.states) if states else ()
+        state_outputs = tuple(state.output for state in states.states) if states is not None else ()
         self._names = list(dict.fromkeys((*self._configured, *state_outputs)))
         taken = signature.inputs | signature.initializers
         self._types = {name: info.data_type for name, info in (taken | signature.outputs).items()}

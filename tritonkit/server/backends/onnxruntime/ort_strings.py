@@ -13,9 +13,10 @@ def to_runtime(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     ONNX Runtime reads such an array byte by byte, while it takes an object array for text and would refuse what is
     not UTF-8.
     """
-    flat = [bytes(item).partition(b"\0")[0] if isinstance(item, bytes) else item for item in array.reshape(-1)]
-    # numpy has no zero-width elements: an array of empty strings alone gets width 1.
-    return np.array(flat, dtype=np.bytes_ if any(flat) else "S1").reshape(array.shape)
+    flat = [bytes(item).partition(b"\0")[0] for item in array.reshape(-1)]
+    # One byte more than the longest: where an element fills its width, ONNX Runtime reads on into the next.
+    width = 1 + max(map(len, flat), default=0)
+    return np.array(flat, dtype=f"S{width}").reshape(array.shape)
 
 
 def from_runtime(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
