@@ -60,7 +60,8 @@ def measure_agreement(got: np.ndarray, want: np.ndarray, *, absolute: float, rel
 def _least_cosine(got: np.ndarray, want: np.ndarray) -> float:
     if got.size == 0:
         return 1.0
-    a, b = (np.nan_to_num(x.reshape(len(x), -1)) for x in (got, want))
+    # What is not finite is judged by the absolute difference; here it would only overflow.
+    a, b = (np.where(np.isfinite(x), x, 0.0).reshape(len(x), -1) for x in (got, want))
     lengths = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
     product = lengths[0] * lengths[1]
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -6,15 +6,17 @@ everything after it works on the frozen `ModelSpec`.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tritonkit.spec.dtypes import TritonType
 from tritonkit.spec.errors import InputError
 from tritonkit.spec.ngc import DEFAULT_RELEASE, release
 from tritonkit.spec.yaml_lines import read_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Positive = Annotated[float, Field(gt=0)]
@@ -35,13 +37,13 @@ class Target(Document):
         description="NGC release (YY.MM) that must load the repository: bounds opset, IR version, data types, fields.",
     )
 
-    @model_validator(mode="after")
-    def _known(self) -> Self:
+    @field_validator("triton")
+    @classmethod
+    def _known(cls, value: str) -> str:
         try:
-            release(self.triton)
+            return release(value).name
         except InputError as error:
-            raise ValueError(str(error)) from None
-        return self
+            raise ValueError(f"{error.what}; {error.expected}; {error.hint}") from None
 
 
 class Source(Document):
@@ -227,7 +229,7 @@ class ModelSpec(Document):
     schema_version: Literal[1] = Field(description="Version of this format.")
     name: Name = Field(description="The served name: the ensemble's, and the first part of every other name.")
     description: str = Field("", description="What the model does, for the report.")
-    target: Target = Field(Target(), description="The Triton that must load the repository.")
+    target: Target = Field(Target(), description="What the repository is built for.")
     source: Source = Field(description="Where the trained network comes from.")
     inputs: tuple[TensorSpec, ...] = Field(min_length=1, description="Inputs of the network.")
     outputs: tuple[TensorSpec, ...] = Field(min_length=1, description="Outputs of the network.")

@@ -112,7 +112,9 @@ def read_document(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(located.data)
     except ValidationError as error:
-        raise _explain(error.errors()[0], located, path, model) from None
+        # A mistyped key is also a missing one: the word that is there says more than the one that is not.
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        raise _explain(details[0], located, path, model) from None
 
 
 def _explain(detail: ErrorDetails, located: Located, path: Path, model: type[BaseModel]) -> InputError:
@@ -132,13 +134,14 @@ def _explain(detail: ErrorDetails, located: Located, path: Path, model: type[Bas
     if detail["type"] == "missing":
         return InputError(f"{key}: this key is missing", where=where, hint=_description(model, location))
     got = detail["input"]
+    shown = None if isinstance(got, dict | list) else repr(got)
     expected, hint = None, None
     if detail["type"] == "literal_error":
         expected = detail["ctx"]["expected"]
         near = difflib.get_close_matches(str(got), expected.replace("'", "").replace(" or ", ", ").split(", "), n=1)
         hint = f"did you mean {near[0]}?" if near else None
     message = detail["msg"].removeprefix("Value error, ")
-    return InputError(f"{key}: {message}", where=where, got=repr(got), expected=expected, hint=hint)
+    return InputError(f"{key}: {message}", where=where, got=shown, expected=expected, hint=hint)
 
 
 def _real_location(location: Location, located: Located) -> Location:
