@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from builder.engines.node_repository import CONFIGS
-from builder.engines.repository_models import ONNX_FILE
+from builder.engines.profile_configs import CONFIGS, ONNX_FILE
 from tritonkit.repository.config import read_config
 from tritonkit.repository.layout import CONFIG
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "int4", "fp4"]
+    from builder.engines.records import Precision
 
 # ONNX's number formats of weights, and of the zero points of quantised ones.
 _FLOATS: dict[int, Precision] = {

@@ -14,16 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder.engines.engine_cache import read_verified
-from builder.engines.profile_configs import plan_name, tensorrt_config
-from tritonkit.repository.layout import CONFIG
+from builder.engines.profile_configs import CONFIGS, plan_name, tensorrt_config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from builder.engines.engine_cache import CachedEngine
     from builder.engines.repository_models import RepositoryModel
-
-CONFIGS = "configs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +65,7 @@ def _add_engines(folder: Path, ready: ReadyModel, profile: str) -> None:
         (version / plan_name(engine.record)).write_bytes(read_verified(engine))
     records = [engine.record for engine in ready.engines]
     (folder / CONFIGS).mkdir(exist_ok=True)
-    text = tensorrt_config(ready.model.config, records, where=f"{folder / CONFIG}")
+    text = tensorrt_config(ready.model.config, records, where=str(folder / CONFIGS))
     target = folder / CONFIGS / f"{profile}.pbtxt"
     # A new file, never a write through a hard link into the published repository.
     target.unlink(missing_ok=True)

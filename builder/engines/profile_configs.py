@@ -15,11 +15,14 @@ from tritonkit.spec.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from builder.engines.graph import Precision
     from builder.engines.profiles import Profile
-    from builder.engines.records import EngineRecord
+    from builder.engines.records import EngineRecord, Precision
     from tritonkit.repository.config import ModelConfig
 
+CONFIGS = "configs"
+"""The folder of a model's profiles, as Triton names it."""
+ONNX_FILE = "model.onnx"
+"""What the onnxruntime backend takes where the configuration names no file."""
 NO_ENGINE = "no_engine_for_this_gpu.plan"
 """The default file of a tensorrt profile, which does not exist: a GPU without an engine must fail to load, where
 Triton would otherwise take the default file without a word."""

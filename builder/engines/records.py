@@ -9,11 +9,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from builder.engines.graph import Precision
 from builder.engines.profiles import Profile
 from tritonkit.spec.errors import InputError
 from tritonkit.spec.model import Document
 
+Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8", "int4", "fp4"]
 Library = Literal["tensorrt", "tensorrt_rtx"]
 
 ENGINE_FILES: dict[Library, str] = {"tensorrt": "model.plan", "tensorrt_rtx": "model.rtx"}

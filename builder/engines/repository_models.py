@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from builder.engines.profile_configs import ONNX_FILE
 from builder.golden import FILE
 from tritonkit.repository.config import read_config
 from tritonkit.repository.layout import CONFIG, GOLDEN, version_numbers
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tritonkit.repository.config import ModelConfig
-
-ONNX_FILE = "model.onnx"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
