@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .addresses import parse_address
 from .errors import ClientError
+from .hedging import send_hedged_async
 from .many import in_order_async
-from .messages import Action, Cancellation, Fault
+from .messages import Action, Fault
 from .metadata import IndexEntry, ModelMetadata, ServerMetadata, index_entries, model_metadata, server_metadata
-from .options import TLS, Breaker, Compression, RestrictedKey, Retry, Timeout, Token
-from .plans import CallChoices, Pause, Plan, Plans
+from .options import TLS, Breaker, Compression, Hedge, Memory, RestrictedKey, Retry, Timeout, Token
+from .plans import Plans, SequenceState, new_sequence_id
 from .progress import Progress
+from .sequences import AsyncSequence
 from .server_statistics import ModelStatistics, model_statistics
 from .settings import settle
+from .steps import Attempt, CallChoices, Hedged, Plan, Reply, RequestChoices, Rest, Step, T
 from .transports import open_async_transport
 
 if TYPE_CHECKING:
@@ -25,8 +30,6 @@ if TYPE_CHECKING:
     from .counts import Counts
     from .messages import Parameter
     from .transports import AsyncTransport
-
-T = TypeVar("T")
 
 
 class AsyncClient:
@@ -39,11 +42,13 @@ class AsyncClient:
         timeout: see `Client`.
         retry: see `Client`.
         breaker: see `Client`.
+        hedge: see `Client`.
         tls: see `Client`.
         token: see `Client`.
         restricted_key: see `Client`.
         headers: see `Client`.
         compression: see `Client`.
+        shared_memory: see `Client`.
         validate: see `Client`.
         allow_nan: see `Client`.
         transport: see `Client`.
@@ -59,11 +64,13 @@ class AsyncClient:
         timeout: float | Timeout = Timeout(),  # noqa: B008 - frozen
         retry: Retry = Retry(),  # noqa: B008 - frozen
         breaker: Breaker | None = None,
+        hedge: Hedge | None = None,
         tls: TLS | None = None,
         token: Token | None = None,
         restricted_key: RestrictedKey | None = None,
         headers: Mapping[str, str] | None = None,
         compression: Compression | None = None,
+        shared_memory: Memory | None = None,
         validate: bool = True,
         allow_nan: bool = False,
         transport: AsyncTransport | None = None,
@@ -74,11 +81,13 @@ class AsyncClient:
             timeout=timeout,
             retry=retry,
             breaker=breaker,
+            hedge=hedge,
             tls=tls,
             token=token,
             restricted_key=restricted_key,
             headers=headers,
             compression=compression,
+            shared_memory=shared_memory,
             validate=validate,
             allow_nan=allow_nan,
         )
@@ -102,7 +111,6 @@ class AsyncClient:
         timeout: float | None = None,  # noqa: ASYNC109 - it travels to the server, which asyncio.timeout cannot
         headers: Mapping[str, str] | None = None,
         idempotent: bool = True,
-        cancellation: Cancellation | None = None,
     ) -> Answer:
         """Runs one inference; see `Client.infer`. Arrays must not change until it returns."""
         return await self._run(
@@ -118,7 +126,6 @@ class AsyncClient:
                 timeout=timeout,
                 headers=headers,
                 idempotent=idempotent,
-                cancellation=cancellation,
             )
         )
 
@@ -157,6 +164,32 @@ class AsyncClient:
                 return error
 
         return in_order_async(attempt, items, concurrency=concurrency, progress=Progress(items, shown=progress))
+
+    async def stream(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        *,
+        version: str = "",
+        timeout: float | None = None,  # noqa: ASYNC109 - as in infer
+        headers: Mapping[str, str] | None = None,
+        **choices: Unpack[RequestChoices],
+    ) -> AsyncIterator[Answer]:
+        """Sends one request to a decoupled model and yields its answers as they come; see `Client.stream`."""
+        call = await self._run(
+            self._plans.stream_call(model, inputs, version=version, timeout=timeout, headers=headers, **choices)
+        )
+        began = time.monotonic()
+        try:
+            async with aclosing(self._transports[call.replica].stream(call.request, call.exchange)) as replies:
+                async for reply in replies:
+                    yield self._plans.stream_answer(call, reply, began)
+        except Fault as fault:
+            raise self._plans.stream_failure(call, fault) from None
+
+    def sequence(self, model: str, *, version: str = "", sequence_id: int | str | None = None) -> AsyncSequence:
+        """A sequence of requests to a stateful model; see `Client.sequence`."""
+        return AsyncSequence(self._plans, SequenceState(model, version, sequence_id or new_sequence_id()), self._run)
 
     async def live(self) -> bool:
         """See `Client.live`."""
@@ -203,10 +236,11 @@ class AsyncClient:
 
     def counts(self) -> Counts:
         """See `Client.counts`."""
-        return self._plans.counters.read()
+        return self._plans.attempts.counters.read()
 
     async def close(self) -> None:
         """Closes every connection."""
+        await self._run(self._plans.close())
         for transport in self._transports:
             await transport.close()
 
@@ -226,12 +260,9 @@ class AsyncClient:
         try:
             step = next(plan)
             while True:
-                if isinstance(step, Pause):
-                    await asyncio.sleep(step.seconds)
-                    step = plan.send(None)
-                    continue
+                outcome: Reply | Fault | Hedged | None
                 try:
-                    outcome: Any = await self._transports[step.replica].send(step.message, step.exchange)
+                    outcome = await self._do(step)
                 except Fault as fault:
                     outcome = fault
                 except BaseException as error:
@@ -242,3 +273,14 @@ class AsyncClient:
         except StopIteration as end:
             result: T = end.value
             return result
+
+    async def _do(self, step: Step) -> Reply | Hedged | None:
+        if isinstance(step, Attempt):
+            if step.backup is None:
+                return await self._transports[step.replica].send(step.message, step.exchange)
+            return await send_hedged_async(step, self._transports)
+        if isinstance(step, Rest):
+            await self._transports[step.replica].rest()
+        else:
+            await asyncio.sleep(step.seconds)
+        return None

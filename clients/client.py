@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .addresses import parse_address
 from .errors import ClientError
+from .hedging import send_hedged
 from .many import in_order
 from .messages import Action, Cancellation, Fault
 from .metadata import IndexEntry, ModelMetadata, ServerMetadata, index_entries, model_metadata, server_metadata
-from .options import TLS, Breaker, Compression, RestrictedKey, Retry, Timeout, Token
-from .plans import CallChoices, Pause, Plan, Plans
+from .options import TLS, Breaker, Compression, Hedge, Memory, RestrictedKey, Retry, Timeout, Token
+from .plans import Plans, SequenceState, new_sequence_id
 from .progress import Progress
+from .sequences import Sequence
 from .server_statistics import ModelStatistics, model_statistics
 from .settings import settle
+from .steps import Attempt, CallChoices, Hedged, Plan, Reply, RequestChoices, Rest, Step, T
 from .transports import open_transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections import abc
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
     from .answer import Answer
@@ -26,7 +34,8 @@ if TYPE_CHECKING:
     from .messages import Parameter
     from .transports import Transport
 
-T = TypeVar("T")
+# Requests in flight at once when hedging; calls beyond wait for a thread.
+_MOST_HEDGED = 64
 
 
 class Client:
@@ -40,11 +49,14 @@ class Client:
         timeout: seconds for a whole call, or a `Timeout`.
         retry: how failed attempts are repeated.
         breaker: when a failing server is left alone; by default only where there are several.
+        hedge: send slow inferences a second time; over gRPC the slower one is cancelled at the server too.
         tls: certificates, for grpcs and https.
         token: a bearer token, or a function that returns one.
         restricted_key: the key of Triton's restricted APIs.
         headers: sent with every call.
         compression: of request bodies; over HTTP of answers too.
+        shared_memory: "system" or "cuda": tensors go through memory that the server, on the same machine, maps too,
+            instead of through the connection.
         validate: check each request against the model's metadata before it is sent. Without it values are sent as
             they are, for servers which keep their metadata to themselves.
         allow_nan: whether float inputs may hold NaN.
@@ -56,16 +68,18 @@ class Client:
 
     def __init__(
         self,
-        urls: str | Sequence[str],
+        urls: str | abc.Sequence[str],
         *,
         timeout: float | Timeout = Timeout(),  # noqa: B008 - frozen
         retry: Retry = Retry(),  # noqa: B008 - frozen
         breaker: Breaker | None = None,
+        hedge: Hedge | None = None,
         tls: TLS | None = None,
         token: Token | None = None,
         restricted_key: RestrictedKey | None = None,
         headers: Mapping[str, str] | None = None,
         compression: Compression | None = None,
+        shared_memory: Memory | None = None,
         validate: bool = True,
         allow_nan: bool = False,
         transport: Transport | None = None,
@@ -76,11 +90,13 @@ class Client:
             timeout=timeout,
             retry=retry,
             breaker=breaker,
+            hedge=hedge,
             tls=tls,
             token=token,
             restricted_key=restricted_key,
             headers=headers,
             compression=compression,
+            shared_memory=shared_memory,
             validate=validate,
             allow_nan=allow_nan,
         )
@@ -89,13 +105,16 @@ class Client:
             open_transport(address, timeout=options.timeout, tls=tls) if transport is None else transport
             for address in addresses
         ]
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._pool_pid = -1
 
     def infer(
         self,
         model: str,
         inputs: Mapping[str, Any],
         *,
-        outputs: Sequence[str] | None = None,
+        outputs: abc.Sequence[str] | None = None,
         version: str = "",
         request_id: str = "",
         parameters: Mapping[str, Parameter] | None = None,
@@ -195,6 +214,63 @@ class Client:
 
         return in_order(attempt, items, concurrency=concurrency, progress=Progress(items, shown=progress))
 
+    def stream(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        *,
+        version: str = "",
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        cancellation: Cancellation | None = None,
+        **choices: Unpack[RequestChoices],
+    ) -> Iterator[Answer]:
+        """Sends one request to a decoupled model and yields its answers as they come. Never sent twice.
+
+        Stop early by closing the iterator (`contextlib.closing`), or through `cancellation`: the server hears of it.
+
+        Args:
+            model: the model's name.
+            inputs: see `infer`.
+            version: the model's version; "" is the server's choice.
+            timeout: seconds, of the whole stream.
+            headers: for this call.
+            cancellation: ends the stream from another thread.
+            **choices: see `infer`.
+
+        Raises:
+            InvalidRequestError: also over HTTP, which has no streams.
+            ClientError: see `clients.errors`.
+        """
+        call = self._run(
+            self._plans.stream_call(
+                model,
+                inputs,
+                version=version,
+                timeout=timeout,
+                headers=headers,
+                cancellation=cancellation,
+                **choices,
+            )
+        )
+        began = time.monotonic()
+        try:
+            with closing(self._transports[call.replica].stream(call.request, call.exchange)) as replies:
+                for reply in replies:
+                    yield self._plans.stream_answer(call, reply, began)
+        except Fault as fault:
+            raise self._plans.stream_failure(call, fault) from None
+
+    def sequence(self, model: str, *, version: str = "", sequence_id: int | str | None = None) -> Sequence:
+        """A sequence of requests to a stateful model, as a context manager.
+
+        Args:
+            model: the model's name.
+            version: its version; "" is the server's choice.
+            sequence_id: the correlation id; None makes one.
+        """
+        return Sequence(self._plans, SequenceState(model, version, sequence_id or new_sequence_id()), self._run)
+
     def live(self) -> bool:
         """Whether the server says that it is alive; False if it cannot be reached. Asked once, without retries."""
         return self._run(self._plans.health(Action.LIVE))
@@ -247,12 +323,15 @@ class Client:
 
     def counts(self) -> Counts:
         """What this client has done so far, in numbers."""
-        return self._plans.counters.read()
+        return self._plans.attempts.counters.read()
 
     def close(self) -> None:
         """Closes every connection."""
+        self._run(self._plans.close())
         for transport in self._transports:
             transport.close()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
 
     def __enter__(self) -> Self:
         return self
@@ -270,12 +349,9 @@ class Client:
         try:
             step = next(plan)
             while True:
-                if isinstance(step, Pause):
-                    _wait(step)
-                    step = plan.send(None)
-                    continue
+                outcome: Reply | Fault | Hedged | None
                 try:
-                    outcome: Any = self._transports[step.replica].send(step.message, step.exchange)
+                    outcome = self._do(step)
                 except Fault as fault:
                     outcome = fault
                 except BaseException as error:
@@ -287,9 +363,23 @@ class Client:
             result: T = end.value
             return result
 
+    def _do(self, step: Step) -> Reply | Hedged | None:
+        if isinstance(step, Attempt):
+            if step.backup is None:
+                return self._transports[step.replica].send(step.message, step.exchange)
+            return send_hedged(step, self._transports, self._hedging_pool())
+        if isinstance(step, Rest):
+            self._transports[step.replica].rest()
+        elif step.cancellation is None:
+            time.sleep(step.seconds)
+        else:
+            step.cancellation.wait(step.seconds)
+        return None
 
-def _wait(pause: Pause) -> None:
-    if pause.cancellation is None:
-        time.sleep(pause.seconds)
-    else:
-        pause.cancellation.wait(pause.seconds)
+    def _hedging_pool(self) -> ThreadPoolExecutor:
+        with self._lock:
+            # A pool's threads do not survive a fork.
+            if self._pool is None or self._pool_pid != os.getpid():
+                self._pool = ThreadPoolExecutor(_MOST_HEDGED, thread_name_prefix="triton-hedge")
+                self._pool_pid = os.getpid()
+            return self._pool

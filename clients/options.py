@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Compression = Literal["gzip", "deflate"]
+Memory = Literal["system", "cuda"]
 Token = str | Callable[[], str]
 """A bearer token, or a function that returns the current one; it is asked once a call."""
 

@@ -1,156 +1,102 @@
-"""A call from its first attempt to its answer, as a plan that does no I/O. Read this to know what the client does.
+"""A call from its arguments to its answer, as a plan that does no I/O. Read this to know what the client does.
 
 A plan is a generator: it yields what is to be done next (an attempt, a pause), is sent the outcome, and returns the
 result or raises a `ClientError`. `client.py` carries plans out with blocking calls, `async_client.py` with `await`:
-so deadlines, retries, replicas and checks are written once, here.
+so deadlines, retries, replicas and checks are written once, here and in `attempts.py`.
 """
 
 from __future__ import annotations
 
-import random
+import dataclasses
+import secrets
 import time
-from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from .answer import Answer, Timing
+from .attempts import Attempts
 from .codec import decode
-from .counts import Counters
 from .errors import (
-    CancelledCallError,
-    CircuitOpenError,
     ClientError,
     DeadlineError,
     DeniedError,
     InvalidRequestError,
-    OverloadedError,
+    ModelError,
     ProtocolError,
+    SequenceLostError,
     UnavailableError,
 )
-from .messages import (
-    Action,
-    Cancellation,
-    Code,
-    ControlReply,
-    ControlRequest,
-    Exchange,
-    Fault,
-    InferReply,
-    InferRequest,
-    Message,
-    Parameter,
-)
+from .messages import Action, ControlReply, ControlRequest, Exchange, InferReply, InferRequest, Parameter
 from .metadata import ModelDescription, describe, model_metadata
 from .preparation import prepare
-from .replicas import Replicas
-from .retry import Budget, Rule, judge, may_repeat, pause_before
+from .regions import Regions
+from .settings import checked_headers
+from .steps import Options, Plan, RequestChoices, Sent, Terms
+from .telemetry import find_telemetry
 
 if TYPE_CHECKING:
-    from .options import Breaker, Compression, Retry, Timeout, Token
+    from collections.abc import Mapping, Sequence
 
-T = TypeVar("T")
+    from .messages import Cancellation, Fault
 
 # A refusal against a signature older than this is checked against a fresh one: the model may have been replaced.
-_STALE_AFTER = 1.0
-
-
-class RequestChoices(TypedDict, total=False):
-    """What a caller may choose of one request; `preparation.prepare` explains each."""
-
-    version: str
-    request_id: str
-    outputs: Sequence[str] | None
-    classes: Mapping[str, int] | None
-    parameters: Mapping[str, Parameter] | None
-    priority: int
-
-
-class CallChoices(RequestChoices, total=False):
-    """What a caller may choose of one call; `Client.infer` explains each."""
-
-    timeout: float | None
-    headers: Mapping[str, str] | None
-    idempotent: bool
-    cancellation: Cancellation | None
+_STALE_AFTER_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """Send `message` to server number `replica`."""
-
-    replica: int
-    message: Message
-    exchange: Exchange
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Wait."""
-
-    seconds: float
-    cancellation: Cancellation | None
-
-
-Plan = Generator[Attempt | Pause, "InferReply | ControlReply | Fault | None", T]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """Everything that a client was made with, save its addresses and certificates."""
-
-    timeout: Timeout
-    retry: Retry
-    breaker: Breaker | None
-    headers: tuple[tuple[str, str], ...]
-    token: Token | None
-    compression: Compression | None
-    validate: bool
-    allow_nan: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """The conditions of one call.
+class StreamCall:
+    """A stream that is ready to be opened.
 
     Attributes:
-        deadline: when it must have ended, by the plans' clock.
-        idempotent: whether executing it twice does no harm.
-        attempts: most attempts.
-        replica: the only server that may take it; None is any.
-        headers: its own headers, in addition to the client's.
-        cancellation: ends it early.
+        replica: the server's number.
+        request: what to send.
+        exchange: on what terms.
+        prepared: seconds that its checks took.
     """
 
-    deadline: float
-    idempotent: bool = True
-    attempts: int
-    replica: int | None = None
-    headers: Mapping[str, str] | None = None
-    cancellation: Cancellation | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A reply and how it came."""
-
-    reply: InferReply | ControlReply
     replica: int
-    attempts: int
-    seconds: float
+    request: InferRequest
+    exchange: Exchange
+    prepared: float
+
+
+@dataclass(slots=True)
+class SequenceState:
+    """Where a sequence stands.
+
+    Attributes:
+        model: the stateful model.
+        version: its version, or "".
+        id: the correlation id.
+        replica: the server that holds the model's state; None before the first request.
+        ended: whether the last request was answered.
+        lost: whether the state is gone, or no longer known.
+    """
+
+    model: str
+    version: str
+    id: int | str
+    replica: int | None = None
+    ended: bool = False
+    lost: bool = False
+
+
+def new_sequence_id() -> int:
+    """A correlation id that no other client will choose."""
+    return secrets.randbits(63) or 1
 
 
 class Plans:
-    """The plans of one client, with the state that its calls share: standings, budget, signatures, counts."""
+    """The plans of one client."""
 
     def __init__(self, endpoints: Sequence[str], options: Options) -> None:
         self.endpoints = tuple(endpoints)
-        self.options = options
-        self.counters = Counters()
-        self.clock = time.monotonic
-        several = len(self.endpoints) > 1
-        self.replicas = Replicas(len(self.endpoints), breaker=options.breaker, protect_last=several, clock=self.clock)
-        self._budget = Budget(rate=options.retry.budget, reserve=options.retry.reserve)
+        self.attempts = Attempts(endpoints, options)
+        self._options = options
         self._descriptions: dict[tuple[str, str], tuple[float, ModelDescription]] = {}
+        self._telemetry = find_telemetry()
+        memory = options.shared_memory
+        self._regions = None if memory is None else Regions(memory, self.attempts)
 
     # -- inference ---------------------------------------------------------------------------------------------------
 
@@ -159,6 +105,7 @@ class Plans:
         model: str,
         inputs: Mapping[str, Any],
         *,
+        version: str = "",
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         idempotent: bool = True,
@@ -166,78 +113,112 @@ class Plans:
         **choices: Unpack[RequestChoices],
     ) -> Plan[Answer]:
         """One inference: check, encode, send, decode."""
-        began = self.clock()
+        began = time.monotonic()
         terms = Terms(
-            deadline=began + (self.options.timeout.call if timeout is None else timeout),
+            deadline=began + (self._options.timeout.call if timeout is None else timeout),
             idempotent=idempotent,
-            attempts=self.options.retry.attempts,
-            headers=headers,
+            attempts=self._options.retry.attempts,
+            headers=self._headers(headers),
             cancellation=cancellation,
         )
-        request = yield from self._prepared(terms, model, inputs, **choices)
-        prepared = self.clock()
-        self.counters.add("calls")
+        prepared = yield from self._prepared(terms, model, inputs, version=version, **choices)
+        return (yield from self._answered(*prepared, terms, began))
+
+    def _answered(
+        self, request: InferRequest, description: ModelDescription | None, terms: Terms, began: float
+    ) -> Plan[Answer]:
+        prepared = time.monotonic()
+        self.attempts.counters.add("calls")
+        span = None
+        if self._telemetry is not None and self._telemetry.configured():
+            span, trace_headers = self._telemetry.begin(request, self.endpoints)
+            terms = dataclasses.replace(terms, headers=(*terms.headers, *trace_headers))
         try:
-            sent = yield from self._send(request, terms)
+            if self._regions is None:
+                sent = yield from self.attempts.send(request, terms)
+            else:
+                sent = yield from self._regions.send(request, description, terms)
+            answer = self._answer(sent, request, began=began, prepared=prepared)
         except ClientError as error:
-            self.counters.add("failures")
+            self.attempts.counters.add("failures")
             if isinstance(error, InvalidRequestError):
-                self._descriptions.pop((model, request.version), None)
+                self._descriptions.pop((request.model, request.version), None)
+            if span is not None:
+                span.failed(error)
             raise
-        return self._answer(sent, request, began=began, prepared=prepared)
+        if span is not None:
+            span.succeeded(answer)
+        return answer
 
     def _prepared(
-        self, terms: Terms, model: str, inputs: Mapping[str, Any], **choices: Unpack[RequestChoices]
-    ) -> Plan[InferRequest]:
-        """The checked and encoded request; see `preparation.prepare` for the choices."""
-        version = choices.get("version", "")
+        self,
+        terms: Terms,
+        model: str,
+        inputs: Mapping[str, Any],
+        *,
+        version: str,
+        **choices: Unpack[RequestChoices],
+    ) -> Plan[tuple[InferRequest, ModelDescription | None]]:
+        """The checked and encoded request, and what it was checked against; see `preparation.prepare`."""
         described_at, description = yield from self._description(model, version, terms)
         while True:
             try:
-                return prepare(model, inputs, description=description, allow_nan=self.options.allow_nan, **choices)
+                request = prepare(
+                    model,
+                    inputs,
+                    description=description,
+                    version=version,
+                    allow_nan=self._options.allow_nan,
+                    **choices,
+                )
             except InvalidRequestError:
-                if description is None or self.clock() - described_at < _STALE_AFTER:
+                if description is None or time.monotonic() - described_at < _STALE_AFTER_SECONDS:
                     raise
+            else:
+                return request, description
             self._descriptions.pop((model, version), None)
             described_at, description = yield from self._description(model, version, terms)
 
     def _description(self, model: str, version: str, terms: Terms) -> Plan[tuple[float, ModelDescription | None]]:
         """The model's signature, asked for at its first use (calls that begin together may each ask)."""
-        if not self.options.validate:
+        if not self._options.validate:
             return 0.0, None
         known = self._descriptions.get((model, version))
         if known is not None:
             return known
-        sent = yield from self._send(ControlRequest(action=Action.MODEL_METADATA, model=model, version=version), terms)
+        sent = yield from self.attempts.send(
+            ControlRequest(action=Action.MODEL_METADATA, model=model, version=version), terms
+        )
         metadata = model_metadata(cast("ControlReply", sent.reply))
+        config: ControlReply | None = None
         try:
-            sent = yield from self._send(
+            sent = yield from self.attempts.send(
                 ControlRequest(action=Action.MODEL_CONFIG, model=model, version=version), terms
             )
             config = cast("ControlReply", sent.reply)
         except DeniedError:
             # A careful server keeps its configuration to administrators; the signature is enough for most checks.
-            config = None
-        entry = (self.clock(), describe(metadata, config))
+            pass
+        entry = (time.monotonic(), describe(metadata, config))
         self._descriptions[model, version] = entry
         return entry
 
-    def _answer(self, sent: _Sent, request: InferRequest, *, began: float, prepared: float) -> Answer:
-        received = self.clock()
+    def _answer(self, sent: Sent, request: InferRequest, *, began: float, prepared: float) -> Answer:
+        received = time.monotonic()
         reply = cast("InferReply", sent.reply)
         arrays = {}
         for tensor in reply.outputs:
             try:
                 arrays[tensor.name] = decode(cast("bytes", tensor.content), tensor.datatype, tensor.shape)
             except ValueError as error:
-                raise ProtocolError(
+                raise self.attempts.error(
+                    ProtocolError,
                     f"output {tensor.name!r} cannot be read: {error}",
-                    model=request.model,
-                    version=request.version,
-                    endpoint=self.endpoints[sent.replica],
-                    attempt=sent.attempts,
+                    request,
+                    sent.replica,
+                    sent.attempts,
                 ) from None
-        ended = self.clock()
+        ended = time.monotonic()
         return Answer(
             arrays=arrays,
             model=reply.model,
@@ -251,6 +232,99 @@ class Plans:
             parameters=reply.parameters,
         )
 
+    # -- sequences and streams: their state lives in one server, so nothing is sent twice ---------------------------
+
+    def sequence_step(
+        self,
+        state: SequenceState,
+        inputs: Mapping[str, Any],
+        *,
+        last: bool,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        **choices: Unpack[RequestChoices],
+    ) -> Plan[Answer]:
+        """The next request of a sequence."""
+        began = time.monotonic()
+        if state.ended or state.lost:
+            raise SequenceLostError(
+                "the sequence is over" if state.ended else "the sequence's state is lost",
+                where=state.model,
+                hint="begin a new sequence",
+                model=state.model,
+                version=state.version,
+            )
+        first = state.replica is None
+        replica = self.attempts.replicas.pick() or 0 if state.replica is None else state.replica
+        terms = Terms(
+            deadline=began + (self._options.timeout.call if timeout is None else timeout),
+            idempotent=False,
+            attempts=1,
+            replica=replica,
+            headers=self._headers(headers),
+        )
+        request, description = yield from self._prepared(terms, state.model, inputs, version=state.version, **choices)
+        marks: dict[str, Parameter] = {"sequence_id": state.id, "sequence_start": first, "sequence_end": last}
+        request = dataclasses.replace(request, parameters={**request.parameters, **marks})
+        try:
+            answer = yield from self._answered(request, description, terms, began)
+        except UnavailableError as error:
+            state.lost = True
+            raise SequenceLostError(
+                "the sequence's server failed, and its state with it",
+                got=str(error),
+                hint="begin a new sequence",
+                model=state.model,
+                version=state.version,
+                endpoint=error.endpoint,
+                attempt=error.attempt,
+            ) from None
+        except (DeadlineError, ModelError):
+            # How far the model came with this request is not known.
+            state.lost = True
+            raise
+        state.replica, state.ended = replica, last
+        return answer
+
+    def stream_call(
+        self,
+        model: str,
+        inputs: Mapping[str, Any],
+        *,
+        version: str = "",
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        cancellation: Cancellation | None = None,
+        **choices: Unpack[RequestChoices],
+    ) -> Plan[StreamCall]:
+        """Checks and encodes the request of a stream, and chooses its server."""
+        began = time.monotonic()
+        terms = Terms(
+            deadline=began + self._options.timeout.call,
+            attempts=self._options.retry.attempts,
+            headers=self._headers(headers),
+            cancellation=cancellation,
+        )
+        request, _ = yield from self._prepared(terms, model, inputs, version=version, **choices)
+        exchange = Exchange(
+            timeout=self._options.timeout.stream if timeout is None else timeout,
+            headers=terms.headers,
+            compression=self._options.compression,
+            cancellation=cancellation,
+        )
+        replica = self.attempts.replicas.pick() or 0
+        return StreamCall(replica, request, exchange, time.monotonic() - began)
+
+    def stream_answer(self, call: StreamCall, reply: InferReply, began: float) -> Answer:
+        """One answer of a stream; its timing counts from the moment `began` when the stream was opened."""
+        now = time.monotonic()
+        sent = Sent(reply, call.replica, 1, now - began)
+        return self._answer(sent, call.request, began=began - call.prepared, prepared=began)
+
+    def stream_failure(self, call: StreamCall, fault: Fault) -> ClientError:
+        """What the caller sees of a stream that failed."""
+        return self.attempts.failure(fault, call.request, call.replica, 1)
+
     # -- everything else ---------------------------------------------------------------------------------------------
 
     def control(
@@ -263,28 +337,27 @@ class Plans:
         timeout: float | None = None,
         attempts: int | None = None,
         idempotent: bool = True,
-        replica: int | None = None,
     ) -> Plan[ControlReply]:
         """One call that is no inference."""
         terms = Terms(
-            deadline=self.clock() + (self.options.timeout.call if timeout is None else timeout),
+            deadline=time.monotonic() + (self._options.timeout.call if timeout is None else timeout),
             idempotent=idempotent,
-            attempts=self.options.retry.attempts if attempts is None else attempts,
-            replica=replica,
+            attempts=self._options.retry.attempts if attempts is None else attempts,
+            headers=self._headers(None),
         )
         message = ControlRequest(action=action, model=model, version=version, body=body or {})
-        sent = yield from self._send(message, terms)
+        sent = yield from self.attempts.send(message, terms)
         return cast("ControlReply", sent.reply)
 
     def administer(
         self, action: Action, model: str, body: Mapping[str, Any], timeout: float | None
     ) -> Plan[ControlReply]:
-        """Loads or unloads a model: with a time of its own, and never sent twice once its bytes were sent."""
+        """Loads or unloads a model: with a time of its own, and never sent again once its bytes were sent."""
         return self.control(
             action,
             model=model,
             body=body,
-            timeout=self.options.timeout.load if timeout is None else timeout,
+            timeout=self._options.timeout.load if timeout is None else timeout,
             idempotent=False,
         )
 
@@ -296,123 +369,18 @@ class Plans:
             return False
         return bool(reply["ready"])
 
-    # -- attempts ----------------------------------------------------------------------------------------------------
-
-    def _send(self, message: Message, terms: Terms) -> Plan[_Sent]:
-        """Attempts, until one succeeds or may not be repeated."""
-        headers = self._headers(terms.headers)
-        tried: list[int] = []
-        while True:
-            replica = self.replicas.pick(tried) if terms.replica is None else terms.replica
-            if replica is None:
-                raise CircuitOpenError(
-                    "the server failed repeatedly a moment ago and is left alone for now",
-                    model=message.model,
-                    version=message.version,
-                    endpoint=self.endpoints[0],
-                    attempt=len(tried),
-                    retryable=True,
-                )
-            tried.append(replica)
-            outcome, seconds = yield from self._attempt(message, terms, replica, headers)
-            if not isinstance(outcome, Fault):
-                self.replicas.succeeded(replica)
-                self._budget.earn()
-                return _Sent(outcome, replica, len(tried), seconds)
-            if outcome.code is Code.CANCELLED and terms.cancellation is not None and terms.cancellation.cancelled:
-                raise CancelledCallError(
-                    "the caller cancelled the call",
-                    model=message.model,
-                    version=message.version,
-                    endpoint=self.endpoints[replica],
-                    attempt=len(tried),
-                )
-            rule = judge(outcome)
-            self._record(rule, replica)
-            pause = self._pause(rule, terms, tried)
-            if pause is None:
-                raise self._error(outcome, rule, message, replica, len(tried))
-            if isinstance(message, InferRequest):
-                self.counters.add("retries")
-            if pause:
-                yield Pause(pause, terms.cancellation)
-
-    def _attempt(
-        self,
-        message: Message,
-        terms: Terms,
-        replica: int,
-        headers: tuple[tuple[str, str], ...],
-    ) -> Plan[tuple[InferReply | ControlReply | Fault, float]]:
-        began = self.clock()
-        left = terms.deadline - began
-        if left <= 0:
-            self.replicas.released(replica)
-            return Fault(Code.DEADLINE, "the deadline passed before the request was sent"), 0.0
-        if isinstance(message, InferRequest):
-            self.counters.add("attempts")
-        exchange = Exchange(
-            timeout=left if self.options.timeout.attempt is None else min(left, self.options.timeout.attempt),
-            headers=headers,
-            compression=self.options.compression,
-            cancellation=terms.cancellation,
-        )
-        try:
-            outcome = yield Attempt(replica, message, exchange)
-        except BaseException:
-            # The driver was interrupted or its task cancelled: that says nothing of the server.
-            self.replicas.released(replica)
-            raise
-        return cast("InferReply | ControlReply | Fault", outcome), self.clock() - began
-
-    def _record(self, rule: Rule, replica: int) -> None:
-        """Notes what a failed attempt says of its server."""
-        if rule.error is OverloadedError:
-            self.counters.add("rejections")
-        if not (rule.blames_server or rule.leaving):
-            self.replicas.succeeded(replica)
-        elif self.replicas.failed(replica, leaving=rule.leaving):
-            self.counters.add("ejections")
-
-    def _pause(self, rule: Rule, terms: Terms, tried: list[int]) -> float | None:
-        """Seconds to wait before the call is repeated; None if it is not."""
-        if len(tried) >= terms.attempts or not may_repeat(rule, idempotent=terms.idempotent):
-            return None
-        # To move a call to a server in good standing adds no load to a bad one: it is free, and needs no pause.
-        overloaded = rule.error is OverloadedError
-        if terms.replica is None and not overloaded and self.replicas.another(tried):
-            return 0.0
-        pause = pause_before(len(tried) + 1, self.options.retry, random.random())  # noqa: S311 - jitter, no secret
-        if self.clock() + pause >= terms.deadline:
-            return None
-        if not self._budget.spend():
-            self.counters.add("unbudgeted")
-            return None
-        return pause
+    def close(self) -> Plan[None]:
+        """Has the server let go of what it shares with this client; the connections are the driver's to close."""
+        if self._regions is not None:
+            terms = Terms(
+                deadline=time.monotonic() + self._options.timeout.call, attempts=1, headers=self._headers(None)
+            )
+            yield from self._regions.close(terms)
 
     def _headers(self, own: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
-        headers = self.options.headers
-        token = self.options.token
+        headers = self._options.headers
+        token = self._options.token
         if token is not None:
-            headers = (*headers, ("authorization", f"Bearer {token if isinstance(token, str) else token()}"))
-        if own:
-            headers = (*headers, *((name.lower(), value) for name, value in own.items()))
-        return headers
-
-    def _error(self, fault: Fault, rule: Rule, message: Message, replica: int, attempt: int) -> ClientError:
-        """What the caller sees of the last failed attempt."""
-        hint = rule.hint
-        endpoint = self.endpoints[replica]
-        if fault.code is Code.DEADLINE and isinstance(message, InferRequest) and endpoint.startswith("http"):
-            hint = "over HTTP the server may still execute this request; over gRPC the deadline cancels it there"
-        subject = f"model {message.model!r}" if message.model else "the call"
-        return rule.error(
-            f"{subject} failed: {fault.code.value}",
-            got=fault.message,
-            hint=hint,
-            model=message.model,
-            version=message.version,
-            endpoint=endpoint,
-            attempt=attempt,
-            retryable=may_repeat(rule, idempotent=True),
-        )
+            bearer = token if isinstance(token, str) else token()
+            headers = (*headers, *checked_headers({"authorization": f"Bearer {bearer}"}))
+        return (*headers, *checked_headers(own)) if own else headers

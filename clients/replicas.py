@@ -64,6 +64,12 @@ class Replicas:
         with self._lock:
             return any(not standing.open_until and index not in tried for index, standing in enumerate(self._standings))
 
+    def backup(self, index: int) -> int:
+        """The server for a hedged second request: another in good standing if there is one."""
+        count = len(self._standings)
+        others = ((index + step) % count for step in range(1, count))
+        return next((other for other in others if not self._standings[other].open_until), index)
+
     def succeeded(self, index: int) -> None:
         """The server answered, well or badly: it is there."""
         standing = self._standings[index]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .options import Breaker, Compression, RestrictedKey, Retry, Timeout, Token
-from .plans import Options
+from .options import Breaker, Compression, Hedge, Memory, RestrictedKey, Retry, Timeout, Token
+from .steps import Options
 from .transports.opening import key_header
 
 if TYPE_CHECKING:
@@ -24,11 +24,13 @@ def settle(
     timeout: float | Timeout,
     retry: Retry,
     breaker: Breaker | None,
+    hedge: Hedge | None,
     tls: TLS | None,
     token: Token | None,
     restricted_key: RestrictedKey | None,
     headers: Mapping[str, str] | None,
     compression: Compression | None,
+    shared_memory: Memory | None,
     validate: bool,
     allow_nan: bool,
 ) -> Options:
@@ -45,18 +47,24 @@ def settle(
         raise ValueError(f"tls= needs a grpcs:// or https:// address, got {addresses[0]}")
     if compression not in (None, "gzip", "deflate"):
         raise ValueError(f"compression is 'gzip', 'deflate' or None, got {compression!r}")
+    if shared_memory not in (None, "system", "cuda"):
+        raise ValueError(f"shared_memory is 'system', 'cuda' or None, got {shared_memory!r}")
+    if shared_memory is not None and len(addresses) > 1:
+        raise ValueError("shared memory is shared with one server, on the same machine")
     if breaker is None and len(addresses) > 1:
         breaker = Breaker()
     return Options(
         timeout=timeout if isinstance(timeout, Timeout) else Timeout(call=timeout),
         retry=retry,
         breaker=breaker,
+        hedge=hedge,
         headers=(
             *checked_headers(headers),
             *((key_header(addresses[0], restricted_key),) if restricted_key is not None else ()),
         ),
         token=token,
         compression=compression,
+        shared_memory=shared_memory,
         validate=validate,
         allow_nan=allow_nan,
     )

@@ -12,7 +12,7 @@ from .grpc_channel import COMPRESSION, channel_options, credentials, fault
 from .grpc_messages import RPCS, control_reply, infer_message, infer_reply, stream_message, stream_reply
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from ..addresses import Address
     from ..messages import ControlReply, Exchange, InferReply, Message
@@ -45,7 +45,7 @@ class GrpcAsyncioTransport:
         except grpc.RpcError as error:
             raise fault(error) from None
 
-    async def stream(self, request: InferRequest, exchange: Exchange) -> AsyncIterator[InferReply]:
+    async def stream(self, request: InferRequest, exchange: Exchange) -> AsyncGenerator[InferReply]:
         """See `Transport.stream`."""
         stub = self._stub or self._connected()
         call = stub.ModelStreamInfer(

@@ -14,7 +14,7 @@ from .grpc_channel import COMPRESSION, channel_options, credentials, fault
 from .grpc_messages import RPCS, control_reply, infer_message, infer_reply, stream_message, stream_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from ..addresses import Address
     from ..messages import ControlReply, Exchange, InferReply, Message
@@ -47,7 +47,7 @@ class GrpcTransport:
             # What gRPC says of a channel that was closed by another thread.
             raise Fault(Code.CANCELLED, str(error)) from None
 
-    def stream(self, request: InferRequest, exchange: Exchange) -> Iterator[InferReply]:
+    def stream(self, request: InferRequest, exchange: Exchange) -> Generator[InferReply]:
         """See `Transport.stream`."""
         stub = self._stub if self._pid == os.getpid() else self._connected()
         message = stream_message(request, exchange.timeout)

@@ -12,7 +12,7 @@ from .http_connections import AGE_SECONDS, IDLE_SECONDS, tls_context
 from .http_messages import HttpResponse, http_reply, http_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from ..addresses import Address
     from ..messages import ControlReply, Exchange, InferReply, InferRequest, Message
@@ -78,7 +78,7 @@ class HttpAsyncioTransport:
             await session.close_if_unused()
         return http_reply(message, HttpResponse(status, headers, content))
 
-    def stream(self, _request: InferRequest, _exchange: Exchange) -> AsyncIterator[InferReply]:
+    def stream(self, _request: InferRequest, _exchange: Exchange) -> AsyncGenerator[InferReply]:
         """Refuses: Triton sends the tensors of decoupled models over gRPC alone."""
         raise Fault(Code.UNIMPLEMENTED, "streams need gRPC: use a grpc:// address")
 

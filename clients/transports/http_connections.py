@@ -1,7 +1,7 @@
 """Connections of the blocking HTTP transport: sockets with a deadline, and a pool of them.
 
-Sockets, not tritonclient's HTTP client: that one is built on gevent, and several threads on one client hang. Plain sockets are right under threads, and under gevent too once it has
-patched the socket module, as in a Locust process.
+Sockets, not tritonclient's HTTP client: that one is built on gevent, and several threads on one client hang. Plain
+sockets are right under threads, and under gevent too once it has patched the socket module, as in a Locust process.
 """
 
 from __future__ import annotations

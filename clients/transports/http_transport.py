@@ -9,7 +9,7 @@ from .http_connections import Deadline, Pool
 from .http_messages import HttpRequest, http_reply, http_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from ..addresses import Address
     from ..messages import ControlReply, Exchange, InferReply, InferRequest, Message
@@ -54,7 +54,7 @@ class HttpTransport:
                 connection.close()
         return http_reply(message, response)
 
-    def stream(self, _request: InferRequest, _exchange: Exchange) -> Iterator[InferReply]:
+    def stream(self, _request: InferRequest, _exchange: Exchange) -> Generator[InferReply]:
         """Refuses: Triton sends the tensors of decoupled models over gRPC alone."""
         raise Fault(Code.UNIMPLEMENTED, "streams need gRPC: use a grpc:// address")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Generator
 
     from ..messages import ControlReply, Exchange, InferReply, InferRequest, Message
 
@@ -24,7 +24,7 @@ class Transport(Protocol):
         """
         ...
 
-    def stream(self, request: InferRequest, exchange: Exchange, /) -> Iterator[InferReply]:
+    def stream(self, request: InferRequest, exchange: Exchange, /) -> Generator[InferReply]:
         """Sends one request to a decoupled model and yields its replies.
 
         Raises:
@@ -48,7 +48,7 @@ class AsyncTransport(Protocol):
         """See `Transport.send`."""
         ...
 
-    def stream(self, request: InferRequest, exchange: Exchange, /) -> AsyncIterator[InferReply]:
+    def stream(self, request: InferRequest, exchange: Exchange, /) -> AsyncGenerator[InferReply]:
         """See `Transport.stream`."""
         ...
 
