@@ -14,6 +14,7 @@ from tritonkit.repository.lint.backend_fields import (
     PAIRED_BACKENDS,
 )
 from tritonkit.repository.lint.findings import Finding
+from tritonkit.repository.lint.layout import is_stray
 from tritonkit.spec.ngc import is_since
 from tritonkit.spec.ngc import release as find_release
 
@@ -68,7 +69,9 @@ def backend_unknown(model: ModelFacts, repository: Repository) -> Iterator[Findi
     """The image must have the backend's library, or the model must bring it."""
     backend = model.config.backend
     release = repository.target.release
-    if not backend or model.config.runtime or _is_in_image(backend, release) or _brings_library(model, backend):
+    if not backend or model.config.runtime or is_stray(model):
+        return
+    if _is_in_image(backend, release) or _brings_library(model, backend):
         return
     if backend in OTHER_FLAVOUR_BACKENDS:
         yield Finding(

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
 def stray_directory(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
     """A directory without a configuration and without anything to guess one from is taken for a model and fails."""
     del repository
-    if model.text is None and model.backend_error is not None:
+    if is_stray(model):
         yield Finding(
             file=model.name,
-            cause="the server takes every directory of a repository for a model, and nothing here says of which backend"
-            f" ({model.backend_error})",
+            cause="the server takes every directory of a repository for a model, and nothing here says what model",
             fix="move the directory out of the repository, or give it a config.pbtxt and a version directory",
         )
+
+
+def is_stray(model: ModelFacts) -> bool:
+    """Whether the directory shows no sign of being meant as a model."""
+    return model.text is None and (model.backend_error is not None or not model.versions.present)
 
 
 def config_missing(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
@@ -60,7 +64,7 @@ def no_version(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
     """The version policy must choose at least one version that is there."""
     del repository
     versions = model.versions
-    if versions.chosen or versions.overflowing or model.backend_error is not None:
+    if versions.chosen or versions.overflowing or is_stray(model):
         return
     if not versions.present:
         cause, fix = "it has no version directory", "put the model file into a directory called 1"

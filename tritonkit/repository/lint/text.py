@@ -24,7 +24,7 @@ def config_text(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
     if model.text_error is not None:
         yield Finding(
             key=_position(model.text_error),
-            cause=f"the server cannot read this text: {model.text_error.got or model.text_error.what}",
+            cause=f"the server cannot read this text: {_reason(model.text_error)}",
             fix=model.text_error.hint
             or "write it as protobuf text: `key: value`, strings in quotes, { } around messages",
         )
@@ -66,6 +66,11 @@ def config_extra_text(model: ModelFacts, repository: Repository) -> Iterator[Fin
             cause="the end of the file was appended as it is, and a field in it that the target lacks is fatal there",
             fix="say it through `config:` once the kit's ModelConfig has the field",
         )
+
+
+def _reason(error: InputError) -> str:
+    """What the parser says, without the words that only repeat that it is unreadable."""
+    return f"{error.what}: {error.got}" if error.hint else error.got or error.what
 
 
 def _position(error: InputError) -> str:

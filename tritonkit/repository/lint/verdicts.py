@@ -42,9 +42,9 @@ def lint_repository(
     """
     rules = _without(ignore)
     if not path.is_dir():
-        raise InputError(
-            "there is no such model repository", where=path, hint="give the directory that holds the models"
-        )
+        raise InputError("there is no such model repository", where=path, hint="give the directory of the models")
+    if (path / "config.pbtxt").is_file():
+        raise InputError("this is the directory of one model", where=path, hint=f"lint the repository, {path.parent}")
     target = Target(release=release, gpus=_host_has_gpus() if gpus is None else gpus, auto_complete=auto_complete)
     repository = read_repository(path, target)
     verdicts: dict[str, ModelVerdict] = {}
