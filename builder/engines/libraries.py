@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _TRTEXEC_PLACES = ("/usr/src/tensorrt/bin/trtexec", "/opt/tensorrt/bin/trtexec")
 _SERVING_LIBRARIES = ("libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so.9", "libnvinfer.so.8")
-_BANNER = re.compile(r"\[TensorRT v(?P<version>\d{5,6})\](?: \[b(?P<build>\d+)\])?")
+_BANNER = re.compile(r"\[TensorRT v(?P<version>\d{4,6})\](?: \[b(?P<build>\d+)\])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
