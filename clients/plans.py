@@ -29,7 +29,6 @@ from .errors import (
 from .messages import Action, ControlReply, ControlRequest, Exchange, InferReply, InferRequest, Parameter
 from .metadata import ModelDescription, describe, model_metadata
 from .preparation import prepare
-from .regions import Regions
 from .settings import checked_headers
 from .steps import Options, Plan, RequestChoices, Sent, Terms
 from .telemetry import find_telemetry
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .messages import Cancellation, Fault
+    from .regions import Regions
 
 # A refusal against a signature older than this is checked against a fresh one: the model may have been replaced.
 _STALE_AFTER_SECONDS = 1.0
@@ -95,8 +95,11 @@ class Plans:
         self._options = options
         self._descriptions: dict[tuple[str, str], tuple[float, ModelDescription]] = {}
         self._telemetry = find_telemetry()
-        memory = options.shared_memory
-        self._regions = None if memory is None else Regions(memory, self.attempts)
+        self._regions: Regions | None = None
+        if options.shared_memory is not None:
+            from .regions import Regions  # noqa: PLC0415 - imports multiprocessing
+
+            self._regions = Regions(options.shared_memory, self.attempts)
 
     # -- inference ---------------------------------------------------------------------------------------------------
 

@@ -175,7 +175,9 @@ def _string_array(model: str, name: str, value: Sequence[Any], wanted: TensorMet
     try:
         array = np.array(value, dtype=np.object_)
     except ValueError:
-        raise InvalidRequestError("the nested sequences differ in length", where=where, model=model) from None
+        array = None
+    if array is None or any(isinstance(element, list | tuple) for element in array.flat):
+        raise InvalidRequestError("the nested sequences differ in length", where=where, model=model)
     if all(isinstance(element, bytes | str) for element in array.reshape(-1)) and (array.size or wanted is None):
         return array
     numeric = wanted is not None and wanted.datatype != "BYTES"
@@ -295,7 +297,8 @@ def _parameters(model: str, parameters: Mapping[str, Parameter] | None, priority
 
 
 def _unknown(model: str, kind: str, name: str, known: list[str]) -> InvalidRequestError:
-    near = difflib.get_close_matches(name, known, n=1)
+    by_lower = {other.lower(): other for other in known}
+    near = [by_lower[found] for found in difflib.get_close_matches(name.lower(), by_lower, n=1)]
     return InvalidRequestError(
         f"the model has no {kind} {name!r}",
         where=model,

@@ -1,0 +1,57 @@
+"""What `import clients` costs, and that the folder works under another name."""
+
+from __future__ import annotations
+
+import ast
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import clients
+
+ROOT = Path(clients.__file__).parent
+HEAVY = {"grpc", "tritonclient", "aiohttp", "gevent", "google.protobuf", "opentelemetry", "multiprocessing"}
+
+
+def python(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT.parent, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_nothing_heavier_than_numpy_is_imported() -> None:
+    loaded = json.loads(python("import json, sys, clients; print(json.dumps(sorted(sys.modules)))"))
+    assert not HEAVY & set(loaded)
+
+
+def test_one_protocol_does_not_import_the_other() -> None:
+    code = "import sys; from clients import Client; Client('{}'); print([m for m in {} if m in sys.modules])"
+    assert python(code.format("http://h", ["grpc", "tritonclient", "gevent", "aiohttp"])).strip() == "[]"
+    assert python(code.format("grpc://h", ["aiohttp", "gevent"])).strip() == "[]"
+
+
+def test_import_takes_less_than_a_fifth_of_a_second() -> None:
+    # Of the processor's time: the tests' own neighbours do not count.
+    code = "import time; began = time.process_time(); import clients; print(time.process_time() - began)"
+    seconds = [float(python(code)) for _ in range(5)]
+    assert statistics.median(seconds) < 0.2, seconds
+
+
+def test_every_import_of_our_own_is_relative() -> None:
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [node.module or ""]
+            assert not [name for name in names if name.split(".")[0] in ("clients", "tritonkit")], path
+
+
+def test_the_door_shows_what_it_lists() -> None:
+    shown = {name for name, value in vars(clients).items() if not name.startswith("_") and not _is_module(value)}
+    assert set(clients.__all__) == shown
+
+
+def _is_module(value: object) -> bool:
+    return type(value).__name__ == "module"
