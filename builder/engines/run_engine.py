@@ -131,5 +131,5 @@ class EngineRunner:
         """The value of a CUDA call, which answers (error,) or (error, value)."""
         code = answer[0]
         if code != self._cuda.cudaError_t.cudaSuccess:
-            raise UnavailableError("CUDA does not work here", got=str(code).rpartition(".")[2])
+            raise UnavailableError("CUDA does not work here", got=code.name, hint="an engine runs on a GPU")
         return answer[1] if len(answer) > 1 else None

@@ -8,14 +8,14 @@ from builder.engines.failures import ParserComplaint, builder_error, parser_erro
 from tritonkit.spec.errors import GateError, UnavailableError
 
 FP32_GEMM = (
-    "IBuilder::buildSerializedNetwork: Error Code 1: Myelin ([pass.cpp:337: check_turing_op_compatibility] Cannot compile "
-    "operation 'node_linear' for Turing (SM75): FP32 GEMM is not supported. In compileGraph at "
+    "IBuilder::buildSerializedNetwork: Error Code 1: Myelin ([pass.cpp:337: check_turing_op_compatibility] Cannot "
+    "compile operation 'node_linear' for Turing (SM75): FP32 GEMM is not supported. In compileGraph at "
     "/_src/optimizer/myelin/codeGenerator.cpp:2012)"
 )
 SHAPES = (
-    "IBuilder::buildSerializedNetwork: Error Code 4: Internal Error (kOPT values for profile 0 violate shape constraints: "
-    "IShuffleLayer resh: reshaping failed for tensor: image Reshape dimension of -1 has no solution. In executeReshape at "
-    "/_src/runtime/core/shapeMachine.cpp:340 In evaluateShapeChecks at /_src/optimizer/common/shapeCompiler.cpp:1375)"
+    "IBuilder::buildSerializedNetwork: Error Code 4: Internal Error (kOPT values for profile 0 violate shape "
+    "constraints: IShuffleLayer resh: reshaping failed for tensor: image Reshape dimension of -1 has no solution. In "
+    "executeReshape at /_src/runtime/core/shapeMachine.cpp:340 In evaluateShapeChecks at /_src/optimizer/common/shapeCompiler.cpp:1375)"
 )
 NO_DRIVER = (
     "[checkMacros.cpp::catchCudaError::250] Error Code 1: Cuda Runtime (In catchCudaError at "
@@ -28,7 +28,8 @@ def test_an_fp32_gemm_on_turing_names_the_node_and_the_way_out():
     error = builder_error("TensorRT-RTX 1.7.1.116", Path("m.onnx"), [FP32_GEMM], {"node_linear": "Gemm"})
     assert isinstance(error, GateError)
     assert error.got == (
-        "node_linear (Gemm): Myelin (Cannot compile operation 'node_linear' for Turing (SM75): FP32 GEMM is not supported)"
+        "node_linear (Gemm): Myelin (Cannot compile operation 'node_linear' for Turing (SM75): "
+        "FP32 GEMM is not supported)"
     )
     assert "FP16" in str(error.hint)
     assert "onnxruntime" in str(error.hint)
