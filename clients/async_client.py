@@ -8,9 +8,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .addresses import parse_address
+from .async_hedging import send_hedged_async
+from .async_many import in_order_async
 from .errors import ClientError
-from .hedging import send_hedged_async
-from .many import in_order_async
 from .messages import Action, Fault
 from .metadata import IndexEntry, ModelMetadata, ServerMetadata, index_entries, model_metadata, server_metadata
 from .options import TLS, Breaker, Compression, Hedge, Memory, RestrictedKey, Retry, Timeout, Token
