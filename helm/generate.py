@@ -1,6 +1,6 @@
-"""Generates values.schema.json and the values table of README.md from the annotated values.yaml.
+"""Generates values.schema.json and the values table of README.md from the annotated values.yaml, and the dashboard.
 
-Run it after a change of values.yaml: `python helm/generate.py`. A test fails while they differ.
+Run it after a change of values.yaml or dashboard.py: `python helm/generate.py`. A test fails while they differ.
 
 In values.yaml the comment right above a key is its description. A comment line `@schema` holds JSON Schema in YAML's
 flow style, which is merged over what the default value says: its type, and for a mapping with keys that no other key
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dashboard import dashboard
 
 CHART = Path(__file__).parent / "tritonkit"
 BEGIN, END = "<!-- values: begin -->", "<!-- values: end -->"
@@ -88,13 +89,14 @@ def table(values: list[Value]) -> str:
 
 
 def generated() -> dict[Path, str]:
-    """What the two files should hold, from values.yaml as it is."""
+    """What the generated files should hold."""
     values = read_values((CHART / "values.yaml").read_text(encoding="utf-8"))
     readme = (CHART / "README.md").read_text(encoding="utf-8")
     before, rest = readme.split(BEGIN)
     after = rest.split(END)[1]
     return {
         CHART / "values.schema.json": json.dumps(schema(values), indent=2) + "\n",
+        CHART / "dashboards" / "triton.json": json.dumps(dashboard(), indent=1) + "\n",
         CHART / "README.md": f"{before}{BEGIN}\n{table(values)}\n{END}{after}",
     }
 
@@ -140,7 +142,7 @@ def _text(value: Any) -> str:
 
 
 def main() -> None:
-    """Writes both files."""
+    """Writes them."""
     for path, text in generated().items():
         path.write_text(text, encoding="utf-8")
 
