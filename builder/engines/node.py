@@ -143,7 +143,7 @@ def run_node(options: NodeOptions, tell: Callable[[str], None]) -> NodeReport:
     lays = options.serve is not None and passed and not options.ahead_of_time
     if options.serve is not None and lays:
         lay_repository(options.repository, options.serve, list(ready.values()), profile)
-        tell(f"laid {options.serve}: tritonserver --model-repository={options.serve} --model-config-name={profile}")
+        tell(f"laid {options.serve}: start Triton on it with --model-config-name={profile}")
     return NodeReport(
         passed=passed,
         engines=tuple(outcomes),

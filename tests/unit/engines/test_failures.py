@@ -15,7 +15,8 @@ FP32_GEMM = (
 SHAPES = (
     "IBuilder::buildSerializedNetwork: Error Code 4: Internal Error (kOPT values for profile 0 violate shape "
     "constraints: IShuffleLayer resh: reshaping failed for tensor: image Reshape dimension of -1 has no solution. In "
-    "executeReshape at /_src/runtime/core/shapeMachine.cpp:340 In evaluateShapeChecks at /_src/optimizer/common/shapeCompiler.cpp:1375)"
+    "executeReshape at /_src/runtime/core/shapeMachine.cpp:340 In evaluateShapeChecks at "
+    "/_src/optimizer/common/shapeCompiler.cpp:1375)"
 )
 NO_DRIVER = (
     "[checkMacros.cpp::catchCudaError::250] Error Code 1: Cuda Runtime (In catchCudaError at "
