@@ -1,0 +1,154 @@
+"""Load tests of a served model, for Locust: `locust -f benchmarks/locustfile.py --help`.
+
+By itself it is an ordinary locustfile: the web page starts and stops it, workers distribute it, Locust counts. As
+the child of `tritonkit bench` it finds a folder in `TRITONKIT_LOAD_RUN` with the plan and the payloads, writes
+records there, and takes the moment to begin from the parent, so that all processes and the server's statistics
+speak of the same seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from locust import constant, events
+from locust.exception import StopTest
+from locust.runners import MasterRunner
+
+from benchmarks.arrivals import parse_rate
+from benchmarks.payloads import load_requests, make_requests
+from benchmarks.plan import LoadPlan, plan_from_json
+from benchmarks.records import Reason
+from benchmarks.served_model import read_served_model
+from benchmarks.users.grpc_user import GrpcUser
+from benchmarks.users.http_user import HttpUser
+from benchmarks.users.load_run import PULSE_SECONDS, FileLedger, LoadRun, keep_pulse
+from tritonkit.spec.errors import KitError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from locust.argument_parser import LocustArgumentParser
+    from locust.env import Environment
+
+    from benchmarks.plan import Protocol
+
+__all__ = ["GrpcUser", "HttpUser"]
+
+FOLDER = os.environ.get("TRITONKIT_LOAD_RUN")
+_POLL_SECONDS = 0.02
+
+# No pause between the requests of a closed loop: the users themselves set the concurrency.
+GrpcUser.wait_time = HttpUser.wait_time = constant(0)
+
+
+@events.init_command_line_parser.add_listener
+def add_arguments(parser: LocustArgumentParser) -> None:
+    """The options of a run without `tritonkit bench`."""
+    group = parser.add_argument_group("Triton")
+    group.add_argument("--model", env_var="TRITON_MODEL", default="", help="the served model")
+    group.add_argument(
+        "--grpc-url", env_var="TRITON_GRPC_URL", default="grpc://127.0.0.1:8001", help="gRPC server; empty: none"
+    )
+    group.add_argument(
+        "--http-url", env_var="TRITON_HTTP_URL", default="http://127.0.0.1:8000", help="HTTP server; empty: none"
+    )
+    group.add_argument("--file", env_var="TRITON_FILES", nargs="*", default=[], help="files to send")
+    group.add_argument("--batch", type=int, default=1, help="items in a request")
+    group.add_argument("--rate", default="", help="open loop: requests a second of each user; else closed")
+    group.add_argument("--deadline", type=float, default=10.0, help="seconds that a request may take")
+
+
+class LocustLedger:
+    """Hands each request to Locust's own statistics."""
+
+    def __init__(self, environment: Environment, model: str) -> None:
+        self._environment = environment
+        self._model = model
+
+    def write(
+        self, *, intended: float, sent: float, done: float, protocol: Protocol, reason: Reason, message: str
+    ) -> None:
+        """See `Ledger.write`; in an open loop the latency counts from the intended start."""
+        del sent
+        self._environment.events.request.fire(
+            request_type=protocol,
+            name=self._model,
+            response_time=(done - intended) * 1000,
+            response_length=0,
+            exception=None if reason is Reason.ANSWERED else RuntimeError(f"{reason.label}: {message}"),
+            context={},
+        )
+
+
+@events.init.add_listener
+def on_init(environment: Environment, **_: Any) -> None:
+    """Under `tritonkit bench`: reads the plan and the payloads, and waits beside the users for the beginning."""
+    if FOLDER is None or isinstance(environment.runner, MasterRunner):
+        return
+    folder = Path(FOLDER)
+    ledger = FileLedger(folder)
+    plan = plan_from_json((folder / "plan.json").read_text())
+    run = LoadRun(plan, load_requests(folder / "requests"), ledger, sources=sum(plan.users.values()))
+    GrpcUser.load_run = HttpUser.load_run = run
+
+    def announce(**_: Any) -> None:
+        (folder / f"ready-{os.getpid()}").touch()
+        gevent.spawn(keep_pulse, ledger)
+        gevent.spawn(follow_parent, folder, run, environment)
+
+    environment.events.spawning_complete.add_listener(announce)
+
+
+def follow_parent(folder: Path, run: LoadRun, environment: Environment) -> None:
+    """Begins when the parent says so, and tells it when the last user has ended."""
+    begin = folder / "begin"
+    while not begin.exists():
+        gevent.sleep(_POLL_SECONDS)
+    run.begin(float(begin.read_text()), seconds=run.plan.warmup_seconds + run.plan.seconds)
+    while not run.over or (environment.runner and environment.runner.user_count):
+        gevent.sleep(_POLL_SECONDS)
+    # Two pulses: the first still writes the last records.
+    gevent.sleep(2 * PULSE_SECONDS)
+    (folder / f"done-{os.getpid()}").touch()
+
+
+@events.test_start.add_listener
+def on_test_start(environment: Environment, **_: Any) -> None:
+    """Without `tritonkit bench`: makes plan and payloads from the options, and begins at once."""
+    if FOLDER is not None or isinstance(environment.runner, MasterRunner):
+        return
+    try:
+        plan = plan_from_options(environment.parsed_options)
+        requests = make_requests(read_served_model(plan), files=plan.files, batch=plan.batch)
+    except KitError as error:
+        logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - the line says it all
+        environment.process_exit_code = error.exit_code
+        raise StopTest(str(error)) from None
+    # Each user is a source of the whole rate, so that the number of users, as the web page sets it, scales the load.
+    run = LoadRun(plan, requests, LocustLedger(environment, plan.model), sources=1)
+    GrpcUser.load_run = HttpUser.load_run = run
+    gevent.spawn(run.begin, time.monotonic(), seconds=None)
+
+
+def plan_from_options(options: Namespace | None) -> LoadPlan:
+    """The plan that the command line, or the form of the web page, asks for."""
+    assert options is not None  # noqa: S101 - Locust has parsed its command line by now
+    users = options.num_users or 1
+    return LoadPlan(
+        model=options.model,
+        grpc_url=options.grpc_url or None,
+        http_url=options.http_url or None,
+        grpc_users=users,
+        http_users=users,
+        mode="open" if options.rate else "closed",
+        rate=parse_rate(options.rate, 60.0) if options.rate else None,
+        files=tuple(Path(file) for file in options.file),
+        batch=options.batch,
+        deadline_seconds=options.deadline,
+        warmup_seconds=0.0,
+    )

@@ -1,0 +1,41 @@
+"""The gRPC user."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from locust import User, task
+from locust.exception import StopUser
+
+from benchmarks.users.callers import GrpcCaller
+from benchmarks.users.load_run import LoadRun
+from benchmarks.users.pacing import send_one, send_when_due
+from benchmarks.users.places import places_of, workers_of
+
+
+class GrpcUser(User):
+    """Sends inference requests over gRPC; the locustfile sets `load_run` before users start."""
+
+    load_run: ClassVar[LoadRun]
+
+    def on_start(self) -> None:
+        """Opens this user's channel."""
+        plan = self.load_run.plan
+        self._caller = GrpcCaller(str(plan.grpc_url), deadline_seconds=plan.deadline_seconds)
+
+    @task
+    def ask(self) -> None:
+        """One request in a closed loop; the whole schedule in an open one."""
+        run = self.load_run
+        run.begun.wait()
+        if run.over:
+            raise StopUser
+        if run.plan.mode == "closed":
+            send_one(run, self._caller, "grpc")
+            return
+        worker, workers = workers_of(self.environment)
+        send_when_due(run, self._caller, "grpc", places=places_of(run.plan), worker=worker, workers=workers)
+
+    def on_stop(self) -> None:
+        """Closes the channel while the gevent loop still runs: see `callers`."""
+        self._caller.close()

@@ -1,0 +1,140 @@
+"""One run of a plan inside a generator process: when it begins and ends, and where its records go."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import gevent
+from gevent.event import Event
+
+from benchmarks.arrivals import delayed, intended_starts, scaled
+from benchmarks.records import Reason, pack_pulse, pack_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from benchmarks import plan as plans
+    from benchmarks.payloads import EncodedRequest
+
+PULSE_SECONDS = 0.1
+
+
+class Ledger(Protocol):
+    """Takes down how each request ended."""
+
+    def write(
+        self, *, intended: float, sent: float, done: float, protocol: plans.Protocol, reason: Reason, message: str
+    ) -> None:
+        """One request; times on the monotonic clock, `sent` NaN if it never was."""
+
+
+class LoadRun:
+    """What the users of one process share.
+
+    Attributes:
+        plan: what to do.
+        begun: set once requests may start.
+
+    Args:
+        plan: what to do.
+        requests: what to send, in turn.
+        ledger: where it is written down.
+        sources: among how many users, of all processes, an open loop's rate is divided.
+    """
+
+    def __init__(
+        self, plan: plans.LoadPlan, requests: tuple[EncodedRequest, ...], ledger: Ledger, *, sources: int
+    ) -> None:
+        self.plan = plan
+        self.ledger = ledger
+        self.begun = Event()
+        self._began_at = 0.0
+        self._ends_at = float("inf")
+        self._requests = itertools.cycle(requests)
+        self._sources = sources
+        self._indices = itertools.count()
+
+    def begin(self, at: float, *, seconds: float | None) -> None:
+        """Lets requests start at `at`, on the monotonic clock, and for `seconds`; for ever if `None`."""
+        gevent.sleep(max(0.0, at - time.monotonic()))
+        self._began_at = at
+        self._ends_at = float("inf") if seconds is None else at + seconds
+        self.begun.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether no further request may start."""
+        return time.monotonic() >= self._ends_at
+
+    def next_request(self) -> EncodedRequest:
+        """The payloads in turn."""
+        return next(self._requests)
+
+    def starts(self, *, worker: int, workers: int) -> Iterator[float]:
+        """When one more source of this process must start its requests, on the monotonic clock, until the end.
+
+        The sources share the plan's rate evenly; of even spacing each takes its own phase.
+        """
+        if self.plan.rate is None:
+            return
+        index = next(self._indices) * workers + worker
+        rng = random.Random(f"{self.plan.seed}/{index}")  # noqa: S311 - arrivals, no secret
+        for start in intended_starts(
+            scaled(delayed(self.plan.rate, self.plan.warmup_seconds), 1 / self._sources),
+            spacing=self.plan.spacing,
+            rng=rng,
+            phase=index / self._sources % 1,
+        ):
+            due = self._began_at + start
+            if due >= self._ends_at:
+                return
+            yield due
+
+
+class FileLedger:
+    """Records, pulses and the first message of each reason, in files of this process below `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pending = bytearray()
+        self._messages: dict[str, str] = {}
+
+    def write(
+        self, *, intended: float, sent: float, done: float, protocol: plans.Protocol, reason: Reason, message: str
+    ) -> None:
+        """See `Ledger.write`."""
+        self._pending += pack_record(intended, sent, done, protocol, reason)
+        if reason is not Reason.ANSWERED:
+            self._messages.setdefault(reason.label, message)
+
+    def flush(self) -> None:
+        """Brings what is pending to the disk."""
+        pending, self._pending = self._pending, bytearray()
+        self._append("records", pending)
+        if self._messages:
+            (self._folder / f"messages-{os.getpid()}.json").write_text(json.dumps(self._messages), encoding="utf-8")
+
+    def pulse(self, lag: float) -> None:
+        """Notes the CPU used so far, and how late this process ran its own timer."""
+        self._append("pulses", pack_pulse(time.monotonic(), time.process_time(), lag))
+
+    def _append(self, kind: str, content: bytes | bytearray) -> None:
+        with (self._folder / f"{kind}-{os.getpid()}.bin").open("ab") as file:
+            file.write(content)
+
+
+def keep_pulse(ledger: FileLedger) -> None:
+    """Flushes and notes a pulse for ever; ends the process when the one that started it is gone."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        due = time.monotonic() + PULSE_SECONDS
+        gevent.sleep(PULSE_SECONDS)
+        ledger.flush()
+        ledger.pulse(time.monotonic() - due)
+    os._exit(1)

@@ -1,0 +1,64 @@
+"""How a user sends its requests: one after the other, or each when it is due."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import gevent
+from gevent.pool import Pool
+
+from benchmarks.records import Reason
+
+if TYPE_CHECKING:
+    from benchmarks.plan import Protocol
+    from benchmarks.users.callers import Caller
+    from benchmarks.users.load_run import LoadRun
+
+_NEVER = float("nan")
+
+
+def send_one(run: LoadRun, caller: Caller, protocol: Protocol, *, intended: float | None = None) -> None:
+    """Sends the next request now and writes down how it ended; without `intended`, it was due now."""
+    sent = time.monotonic()
+    reason, message = caller.call(run.next_request())
+    run.ledger.write(
+        intended=sent if intended is None else intended,
+        sent=sent,
+        done=time.monotonic(),
+        protocol=protocol,
+        reason=reason,
+        message=message,
+    )
+
+
+def send_when_due(run: LoadRun, caller: Caller, protocol: Protocol, *, places: int, worker: int, workers: int) -> None:
+    """Sends each request of one source when it is due, whether or not earlier ones have been answered.
+
+    With `places` requests unanswered the next one waits for a place. Its latency counts from when it was due, so
+    a server that stalls shows in every request that it held up. Returns when all have ended, or the deadline after
+    the end has passed; what then has not been sent is written down as unsent.
+    """
+    pool = Pool(places)
+    give_up = float("inf")
+    try:
+        for due in run.starts(worker=worker, workers=workers):
+            if (wait := due - time.monotonic()) > 0:
+                gevent.sleep(wait)
+            elif run.over:
+                give_up = min(give_up, time.monotonic() + run.plan.deadline_seconds)
+            if pool.wait_available(timeout=None if give_up == float("inf") else max(0.0, give_up - time.monotonic())):
+                pool.spawn(send_one, run, caller, protocol, intended=due)
+            else:
+                run.ledger.write(
+                    intended=due,
+                    sent=_NEVER,
+                    done=time.monotonic(),
+                    protocol=protocol,
+                    reason=Reason.UNSENT,
+                    message="",
+                )
+        pool.join(timeout=run.plan.deadline_seconds)
+    finally:
+        # The greenlets use the caller's connection, which its owner closes next.
+        pool.kill()
