@@ -40,7 +40,7 @@ class Tensor:
         name: the input's or output's name.
         datatype: Triton's name of its type, such as "FP32".
         shape: with the batch dimension where there is one.
-        content: its bytes, or where in shared memory they lie.
+        content: its bytes, or where in shared memory an input's lie; empty for an output in shared memory.
     """
 
     name: str

@@ -49,7 +49,7 @@ class Regions:
             placed = _placed(request, outputs, block, offsets)
             try:
                 sent = yield from self._attempts.send(placed, terms)
-                reply = _fetched(cast("InferReply", sent.reply), block)
+                reply = _fetched(cast("InferReply", sent.reply), placed, block)
             except InvalidRequestError as error:
                 # A server that was restarted knows none of the blocks.
                 unknown = "find shared memory region" in (error.got or "")
@@ -170,12 +170,18 @@ def _placed(
     return dataclasses.replace(request, inputs=tuple(inputs), outputs=placed_outputs)
 
 
-def _fetched(reply: InferReply, block: Block) -> InferReply:
-    """The reply with its tensors copied out of `block`, which the next call will overwrite."""
+def _fetched(reply: InferReply, request: InferRequest, block: Block) -> InferReply:
+    """The reply with the tensors that the server wrote into `block` copied out: the next call will overwrite them."""
+    regions = {output.name: output.region for output in request.outputs if output.region is not None}
     outputs = tuple(
-        dataclasses.replace(tensor, content=block.read(tensor.content.offset, tensor.content.byte_size))
-        if isinstance(tensor.content, Region)
+        dataclasses.replace(tensor, content=_read(block, regions[tensor.name], tensor))
+        if tensor.name in regions
         else tensor
         for tensor in reply.outputs
     )
     return dataclasses.replace(reply, outputs=outputs)
+
+
+def _read(block: Block, region: Region, tensor: Tensor) -> bytes:
+    size = math.prod(tensor.shape) * numpy_dtype(tensor.datatype).itemsize
+    return block.read(region.offset, min(size, region.byte_size))

@@ -75,20 +75,13 @@ def infer_reply(message: Any) -> InferReply:
         Fault: an output came without its bytes.
     """
     contents = message.raw_output_contents
-    outputs: list[Tensor] = []
-    # Triton leaves an empty entry for an output in shared memory.
-    for position, field in enumerate(message.outputs):
-        if field.parameters and "shared_memory_region" in field.parameters:
-            content: bytes | Region = Region(
-                name=field.parameters["shared_memory_region"].string_param,
-                offset=field.parameters["shared_memory_offset"].int64_param,
-                byte_size=field.parameters["shared_memory_byte_size"].int64_param,
-            )
-        elif position < len(contents):
-            content = contents[position]
-        else:
-            raise Fault(Code.MALFORMED, f"output {field.name!r} came without its bytes")
-        outputs.append(Tensor(name=field.name, datatype=field.datatype, shape=tuple(field.shape), content=content))
+    # An output in shared memory has an empty entry here.
+    if len(contents) != len(message.outputs):
+        raise Fault(Code.MALFORMED, f"{len(message.outputs)} outputs came with the bytes of {len(contents)}")
+    outputs = [
+        Tensor(name=field.name, datatype=field.datatype, shape=tuple(field.shape), content=content)
+        for field, content in zip(message.outputs, contents, strict=True)
+    ]
     return InferReply(
         model=message.model_name,
         version=message.model_version,

@@ -227,18 +227,10 @@ def _infer_reply(response: HttpResponse) -> InferReply:
         view = memoryview(body)
         outputs: list[Tensor] = []
         for output in document.get("outputs", ()):
-            parameters = output.get("parameters", {})
-            content: Content | Region
-            if "shared_memory_region" in parameters:
-                content = Region(
-                    name=parameters["shared_memory_region"],
-                    offset=parameters.get("shared_memory_offset", 0),
-                    byte_size=parameters["shared_memory_byte_size"],
-                )
-            else:
-                end = length + int(parameters["binary_data_size"])
-                content = view[length:end]
-                length = end
+            # An output in shared memory has no bytes here.
+            end = length + int(output.get("parameters", {}).get("binary_data_size", 0))
+            content = view[length:end]
+            length = end
             outputs.append(
                 Tensor(name=output["name"], datatype=output["datatype"], shape=tuple(output["shape"]), content=content)
             )

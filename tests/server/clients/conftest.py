@@ -1,0 +1,322 @@
+"""Models, servers and a faulty network for the client's tests."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clients import Client
+from tritonkit.server import ServerOptions, TritonServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NUMBERS = ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64"]
+
+HEAD = "import numpy as np\nimport triton_python_backend_utils as pb\n\n\nclass TritonPythonModel:\n"
+
+
+def _execute(body: str) -> str:
+    """A model whose `execute` runs `body` for each request; `x` is the input of that name, `y` the output."""
+    return (
+        "import os\nimport time\n"
+        + HEAD
+        + "    def execute(self, requests):\n        return [self.one(request) for request in requests]\n\n"
+        + "    def one(self, request):\n        x = pb.get_input_tensor_by_name(request, 'x').as_numpy()\n"
+        + "".join(f"        {line}\n" for line in body.splitlines())
+        + "        return pb.InferenceResponse([pb.Tensor('y', y)])\n"
+    )
+
+
+IDENTITY = (
+    HEAD
+    + "    def execute(self, requests):\n"
+    + "        return [\n            pb.InferenceResponse(\n"
+    + "                [pb.Tensor('out_' + t.name(), t.as_numpy()) for t in request.inputs()]\n"
+    + "            )\n            for request in requests\n        ]\n"
+)
+
+DECOUPLED = (
+    HEAD
+    + """    def execute(self, requests):
+        for request in requests:
+            count = int(pb.get_input_tensor_by_name(request, "x").as_numpy()[0])
+            sender = request.get_response_sender()
+            for number in range(abs(count)):
+                sender.send(pb.InferenceResponse([pb.Tensor("y", np.array([number], np.float32))]))
+            error = None if count >= 0 else pb.TritonError("the model is ill")
+            if error is not None:
+                sender.send(pb.InferenceResponse([], error=error))
+            sender.send(flags=pb.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+"""
+)
+
+SEQUENCE = (
+    HEAD
+    + """    def initialize(self, args):
+        self.sums = {}
+
+    def execute(self, requests):
+        return [self.one(request) for request in requests]
+
+    def one(self, request):
+        get = lambda name: pb.get_input_tensor_by_name(request, name).as_numpy().reshape(-1)[0]
+        key = get("id")
+        self.sums[key] = get("x") + (0 if get("start") else self.sums[key])
+        return pb.InferenceResponse([pb.Tensor("y", np.array([[self.sums[key]]], np.float32))])
+"""
+)
+
+CLASSIFY = (
+    HEAD
+    + """    def execute(self, requests):
+        return [self.one(request) for request in requests]
+
+    def one(self, request):
+        pictures = [bytes(row[0]) for row in pb.get_input_tensor_by_name(request, "image").as_numpy()]
+        if any(not picture.startswith(b"cat") for picture in pictures):
+            return pb.InferenceResponse([], error=pb.TritonError("this is no picture", pb.TritonError.INVALID_ARG))
+        label = np.array([["cat", "dog"] for _ in pictures], np.object_)
+        score = np.array([[0.75, 0.25] for _ in pictures], np.float32)
+        index = np.array([[281, 1] for _ in pictures], np.int32)
+        return pb.InferenceResponse([pb.Tensor("label", label), pb.Tensor("score", score), pb.Tensor("class_id", index)])
+"""
+)
+
+
+def _tensor(kind: str, name: str, data_type: str, dims: str, extra: str = "") -> str:
+    return f'{kind} [{{ name: "{name}" data_type: TYPE_{data_type} dims: {dims} {extra} }}]\n'
+
+
+def _floats(batch: int, dims: str) -> str:
+    return f"max_batch_size: {batch}\n" + _tensor("input", "x", "FP32", dims) + _tensor("output", "y", "FP32", dims)
+
+
+_TYPES = [*NUMBERS, "STRING"]
+_SEQUENCE_CONFIG = """sequence_batching {
+  max_sequence_idle_microseconds: 5000000
+  control_input [
+    { name: "start" control [{ kind: CONTROL_SEQUENCE_START int32_false_true: [0, 1] }] },
+    { name: "id" control [{ kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_UINT64 }] }
+  ]
+}
+"""
+_QUEUE_OF_FOUR = "dynamic_batching { default_queue_policy { max_queue_size: 4 } }\n"
+
+# The configuration and the code of each.
+MODELS: dict[str, tuple[str, str]] = {
+    "identity": (
+        "max_batch_size: 0\n"
+        + "".join(_tensor("input", t, t, "[-1, -1, -1]", "optional: true") for t in _TYPES)
+        + "".join(_tensor("output", f"out_{t}", t, "[-1, -1, -1]") for t in _TYPES),
+        IDENTITY,
+    ),
+    "echo": (_floats(8, "[4]"), _execute("y = x")),
+    "wide": (_floats(0, "[-1]"), _execute("y = x")),
+    "sleep": (_floats(1, "[1]"), _execute("time.sleep(float(x[0, 0]))\ny = x")),
+    "queued": (_floats(1, "[1]") + _QUEUE_OF_FOUR, _execute("time.sleep(float(x[0, 0]))\ny = x")),
+    "grow": (
+        "max_batch_size: 0\n" + _tensor("input", "x", "FP32", "[1]") + _tensor("output", "y", "FP32", "[-1]"),
+        _execute("y = np.ones(int(x[0]), np.float32)"),
+    ),
+    "ill": (_floats(0, "[1]"), _execute("raise ValueError('the model is ill')\ny = x")),
+    "mortal": (_floats(0, "[1]"), _execute("y = x if x[0] >= 0 else os.kill(os.getpid(), 9)")),
+    "labelled": (
+        _floats(2, "[3]").replace('name: "y"', 'name: "y" label_filename: "labels.txt"'),
+        _execute("y = x"),
+    ),
+    "decoupled": (_floats(0, "[1]") + "model_transaction_policy { decoupled: true }\n", DECOUPLED),
+    "sums": (_floats(1, "[1]") + _SEQUENCE_CONFIG, SEQUENCE),
+    "pictures": (
+        "max_batch_size: 8\n"
+        + _tensor("input", "image", "STRING", "[1]")
+        + _tensor("output", "label", "STRING", "[2]")
+        + _tensor("output", "score", "FP32", "[2]")
+        + _tensor("output", "class_id", "INT32", "[2]"),
+        CLASSIFY,
+    ),
+}
+
+
+def write_models(folder: Path, *names: str) -> Path:
+    """A repository with these models of `MODELS`, each on one CPU instance."""
+    for name in names:
+        config, code = MODELS[name]
+        version = folder / name / "1"
+        version.mkdir(parents=True)
+        (version / "model.py").write_text(code)
+        kind = 'backend: "python"\ninstance_group [{ kind: KIND_CPU count: 1 }]\n'
+        (folder / name / "config.pbtxt").write_text(kind + config)
+        (folder / name / "labels.txt").write_text("ant\nbee:1\ncat\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """One server with every model, for the tests that do it no harm."""
+    repository = write_models(tmp_path_factory.mktemp("models"), *MODELS)
+    options = ServerOptions(repository, models=tuple(MODELS), restricted_apis=(), exit_timeout_seconds=3)
+    with TritonServer(options) as running:
+        yield running
+
+
+@pytest.fixture(params=["grpc", "http"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    """Each test twice."""
+    return str(request.param)
+
+
+@pytest.fixture
+def url(server: TritonServer, protocol: str) -> str:
+    """The shared server's address in the test's protocol."""
+    return url_of(server, protocol)
+
+
+def url_of(server: TritonServer, protocol: str) -> str:
+    """A server's address in one protocol."""
+    return server.grpc_url if protocol == "grpc" else server.http_url
+
+
+@pytest.fixture
+def address() -> Callable[[TritonServer, str], str]:
+    """`url_of`, for tests that start servers of their own."""
+    return url_of
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[Client]:
+    """A client of the shared server."""
+    with Client(url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Callable[..., TritonServer]]:
+    """Starts servers that a test may harm."""
+    started: list[TritonServer] = []
+
+    def start(*models: str, **options: object) -> TritonServer:
+        folder = write_models(tmp_path / f"repository{len(started)}", *models)
+        choices: dict[str, object] = {"restricted_apis": (), "exit_timeout_seconds": 3, **options}
+        server = TritonServer(ServerOptions(folder, models=models, **choices))
+        started.append(server)
+        server.start()
+        server.wait_ready()
+        return server
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+class FaultyProxy:
+    """Passes TCP on, until it is told to misbehave.
+
+    Attributes:
+        mode: "pass"; "hold" takes connections and bytes and passes nothing on; "reset" answers the first bytes of the
+            server by resetting the client; "refuse" resets a client at once; "drip" passes the answer on byte by byte.
+        delay: seconds before bytes are passed on.
+        connections: how many it took.
+    """
+
+    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
+        self.mode = "pass"
+        self.delay = 0.0
+        self.connections = 0
+        self._target = ("127.0.0.1", port)
+        self._context = context
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
+
+    def close(self) -> None:
+        # `shutdown` wakes the thread in accept().
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+        self._accepting.join(5)
+
+    def cut(self) -> None:
+        """Resets every connection."""
+        sockets, self._sockets = self._sockets, []
+        for sock in sockets:
+            _reset(sock)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            if self.mode == "refuse":
+                _reset(client)
+                continue
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        try:
+            if self._context is not None:
+                client = self._context.wrap_socket(client, server_side=True)
+            server = socket.create_connection(self._target)
+        except OSError:
+            client.close()
+            return
+        self._sockets += [client, server]
+        back = threading.Thread(target=self._pump, args=(server, client, True), daemon=True)
+        back.start()
+        self._pump(client, server, False)
+
+    def _pump(self, source: socket.socket, sink: socket.socket, answer: bool) -> None:
+        try:
+            while data := source.recv(65_536):
+                time.sleep(self.delay)
+                while self.mode == "hold":
+                    time.sleep(0.02)
+                if answer and self.mode == "reset":
+                    _reset(sink)
+                    return
+                if answer and self.mode == "drip":
+                    for position in range(len(data)):
+                        sink.sendall(data[position : position + 1])
+                        time.sleep(0.05)
+                else:
+                    sink.sendall(data)
+        except OSError:
+            pass
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+
+def _reset(sock: socket.socket) -> None:
+    """Closes with RST: lingering switched on, for no time."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.shutdown(socket.SHUT_RD) if isinstance(sock, ssl.SSLSocket) else None
+    sock.close()
+
+
+@pytest.fixture
+def proxies() -> Iterator[Callable[..., FaultyProxy]]:
+    """Starts faulty proxies."""
+    started: list[FaultyProxy] = []
+
+    def start(target: str, context: ssl.SSLContext | None = None) -> FaultyProxy:
+        proxy = FaultyProxy(int(target.rpartition(":")[2]), context)
+        started.append(proxy)
+        return proxy
+
+    yield start
+    for proxy in started:
+        proxy.close()
