@@ -62,12 +62,21 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dot:
-    """A comparison: the lane it lies in, what a pointer on it is told, the part of the tolerance that it used."""
+    """A comparison of answers.
+
+    Attributes:
+        lane: the lane it lies in.
+        name: what a pointer on it is told.
+        used: the part of its tolerance that it used.
+        colour: number of the class `series-N`.
+        failed: whether it failed, which it may for another reason than `used`.
+    """
 
     lane: str
     name: str
     used: float
     colour: int
+    failed: bool
 
 
 def line_chart(
@@ -198,7 +207,7 @@ def stacked_bars(bars: Sequence[Bar], *, pieces: Sequence[str], title: str, x_la
 def tolerance_chart(dots: Sequence[Dot], *, title: str) -> str:
     """How much of its tolerance each comparison used, on a logarithmic axis, one lane for each thing compared.
 
-    What lies right of the limit failed. A comparison that found no difference at all has a column of its own.
+    A comparison that found no difference at all lies in a column of its own, at the left.
     """
     lanes = list(dict.fromkeys(dot.lane for dot in dots))
     top, pitch = 24.0, 52.0
@@ -226,7 +235,7 @@ def tolerance_chart(dots: Sequence[Dot], *, title: str) -> str:
         body.append(_text(0, top + pitch * row + 13, lane, "name"))
         for index, dot in enumerate(own):
             y = top + pitch * row + 20 + 26 * (index + 0.5) / len(own)
-            mark = "dot failed" if not dot.used <= 1 else f"dot series-{dot.colour}"
+            mark = "dot failed" if dot.failed else f"dot series-{dot.colour}"
             body.append(
                 f'<circle class="{mark}" cx="{exact if dot.used == 0 else x.at(dot.used):.1f}" cy="{y:.1f}" r="4">'
                 f"<title>{escape(f'{dot.name}: {share(dot.used)}')}</title></circle>"
@@ -234,11 +243,11 @@ def tolerance_chart(dots: Sequence[Dot], *, title: str) -> str:
     return _svg(title, height, body)
 
 
-def tolerance_meter(used: float) -> str:
+def tolerance_meter(used: float, *, failed: bool) -> str:
     """A bar for one table cell: `used` on the axis of `tolerance_chart`, with a mark at the limit."""
     x = Scale(low=LEAST_USED, high=MOST_USED, start=0, end=96, logarithmic=True)
     length = 0 if used == 0 else max(2, x.at(used))
-    kind = "failed" if not used <= 1 else "fill"
+    kind = "failed" if failed else "fill"
     return (
         f'<svg class="meter" role="img" viewBox="0 0 96 10" width="96" height="10">'
         f"<title>{escape(share(used))} of the tolerance</title>"

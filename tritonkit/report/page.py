@@ -1,0 +1,86 @@
+"""The page: documents in, one HTML text out. Nothing is read but the kit's own templates."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tritonkit.evaluation.axes import number, share
+from tritonkit.evaluation.charts import tolerance_meter
+from tritonkit.report import wording
+from tritonkit.report.load_view import draw_load
+from tritonkit.report.parity_view import LEVELS, view_variants
+from tritonkit.report.pictures import view_pictures
+from tritonkit.report.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tritonkit.spec.reports import Answered, BuildReport, LoadReport
+
+
+def draw_report(
+    build: BuildReport,
+    *,
+    load: LoadReport | None,
+    answers: Sequence[Answered],
+    pictures: Mapping[str, bytes],
+    commands: Sequence[tuple[str, str]],
+) -> str:
+    """One self-contained HTML page on a build; it needs no network and, to be read, no JavaScript.
+
+    Args:
+        build: the build.
+        load: the load test of what it built, if there was one.
+        answers: what the served model said about files, by file and protocol.
+        pictures: bytes of those files, by the path or the name that `answers` has; only thumbnails are embedded.
+        commands: what repeats everything: a sentence on what a command does, and its exact text.
+    """
+    script = _text("copy.js")
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            build=build,
+            verdict=judge(build),
+            variants=view_variants(build),
+            levels=LEVELS,
+            load=load,
+            load_charts=draw_load(load) if load else None,
+            cards=view_pictures(answers, pictures),
+            commands=commands,
+            style=_text("style.css"),
+            script=script,
+            script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+
+
+def _text(name: str) -> str:
+    return resources.files("tritonkit.report").joinpath("templates", name).read_text(encoding="utf-8").strip()
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tritonkit.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "allowed": wording.allowed,
+        "meter": tolerance_meter,
+        "moment": wording.moment,
+        "number": number,
+        "parameters": wording.parameters,
+        "scientific": wording.scientific,
+        "seconds": wording.seconds,
+        "share": share,
+    }
+    environment.globals["protocol_names"] = wording.PROTOCOL_NAMES
+    return environment
