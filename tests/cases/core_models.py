@@ -7,7 +7,7 @@ folders of one case into a repository. Every folder that a case writes begins wi
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,14 +39,17 @@ class Case:
         rule: the lint rule that the case is about.
         loads: the server's verdict.
         files: text or bytes by path below the repository; a path that ends in `/` is an empty directory.
-        aborts: the server does not refuse the model but ends.
+        late: the server makes instances before it refuses the model. While it loads others at the same time, that
+            ended it now and then.
+        hangs: the server waits for the model for ever.
     """
 
     name: str
     rule: str
     loads: bool
     files: Mapping[str, str | bytes]
-    aborts: bool = False
+    late: bool = False
+    hangs: bool = False
 
 
 def write_case(case: Case, repository: Path) -> None:
@@ -75,7 +78,7 @@ def python_case(
     *,
     loads: bool,
     source: str = IDENTITY,
-    aborts: bool = False,
+    late: bool = False,
     **files: str | bytes,
 ) -> Case:
     """A model of the python backend; `files` have `__` for `/`, as `warmup__x` for `warmup/x`."""
@@ -85,7 +88,7 @@ def python_case(
         rule=rule,
         loads=loads,
         files={f"{name}/config.pbtxt": config, f"{name}/1/model.py": source, **extra},
-        aborts=aborts,
+        late=late,
     )
 
 
@@ -145,6 +148,10 @@ def _text_cases() -> list[Case]:
             for label, text in bad.items()
         ),
         python_case("text_latin1_comment", "", b"# caf\xe9\n" + PLAIN.encode(), loads=True),
+        python_case(
+            "text_latin1_string", "", PLAIN.encode() + b'metric_tags { key: "a" value: "caf\xe9" }\n', loads=True
+        ),
+        python_case("text_utf8_string", "", PLAIN + 'metric_tags { key: "a" value: "caf\u00e9" }\n', loads=True),
     ]
 
 
@@ -155,7 +162,7 @@ def _directory_cases() -> list[Case]:
 
     return [
         folders("folder_zero", "", "0", loads=True),
-        folders("folder_negative", "version-negative", "-1", loads=True),
+        replace(folders("folder_negative", "version-negative", "-1", loads=False), hangs=True),
         folders("folder_leading_zero", "version-none", "01", loads=False),
         folders("folder_word", "version-none", "latest", loads=False),
         folders("folder_none", "version-none", loads=False),
@@ -196,6 +203,7 @@ def _directory_cases() -> list[Case]:
                 "policy_all_one_bad/1/model.py": "nothing = 1\n",
                 "policy_all_one_bad/2/model.py": IDENTITY,
             },
+            late=True,
         ),
         folders("name_other", "directory-name", "1", loads=False, config=PLAIN + 'name: "another"\n'),
         folders("name_given", "", "1", loads=True, config=PLAIN + 'name: "name_given"\n'),
@@ -228,7 +236,7 @@ def _backend_cases() -> list[Case]:
         fields("backend_case", "backend-unknown", 'backend: "Python"\n' + X + Y, loads=False),
         Case(
             name="custom.nobody",
-            rule="stray-directory",
+            rule="backend-unknown",
             loads=False,
             files={"custom.nobody/1/weights.bin": "x"},
         ),
@@ -322,7 +330,7 @@ def _scheduler_cases() -> list[Case]:
 
     def sequence(label: str, rule: str, text: str, *, loads: bool, more: str = "") -> Case:
         config = f"{BATCHING}sequence_batching {{ {text} }}\n{more}"
-        return python_case(f"sequence_{label}", rule, config, loads=loads, aborts=rule == "sequence-state")
+        return python_case(f"sequence_{label}", rule, config, loads=loads, late=rule == "sequence-state")
 
     start = 'control_input [ { name: "s" control [ { kind: CONTROL_SEQUENCE_START int32_false_true: [ 0, 1 ] } ] } ]'
     state = 'state [ { input_name: "a" output_name: "b" data_type: TYPE_FP32 dims: [ 4 ] initial_state { %s } } ]'
@@ -503,15 +511,19 @@ def _python_cases() -> list[Case]:
             "python_environment",
             "python-parameters",
             PLAIN
-            + 'parameters { key: "EXECUTION_ENV_PATH" value: { string_value: "$$TRITON_MODEL_DIRECTORY/env.tar.gz" } }\n',
+            + 'parameters { key: "EXECUTION_ENV_PATH" '
+            + 'value: { string_value: "$$TRITON_MODEL_DIRECTORY/env.tar.gz" } }\n',
             loads=False,
         ),
     ]
 
 
 def _ensemble_cases() -> list[Case]:
-    plain_step = 'model_name: "NAME_part" model_version: -1 input_map { key: "x" value: "in" } output_map { key: "y" value: "out" }'
-    tensors = 'input [ { name: "in" data_type: TYPE_FP32 dims: [ 4 ] } ]\noutput [ { name: "out" data_type: TYPE_FP32 dims: [ 4 ] } ]\n'
+    plain_step = (
+        'model_name: "NAME_part" model_version: -1 '
+        'input_map { key: "x" value: "in" } output_map { key: "y" value: "out" }'
+    )
+    tensors = X.replace('"x"', '"in"') + Y.replace('"y"', '"out"')
 
     def ensemble(
         label: str,
@@ -608,7 +620,7 @@ def _ensemble_cases() -> list[Case]:
         ensemble("shape_free", "", loads=True, io=tensors.replace("[ 4 ]", "[ -1 ]")),
         ensemble("shape_rank", "ensemble-tensors", loads=False, io=tensors.replace("[ 4 ]", "[ 1, 4 ]")),
         ensemble("batching", "", loads=True, io=batching_io, part=BATCHING),
-        ensemble("batching_part", "", loads=True, io=full_io, part=BATCHING),
+        ensemble("full_dims", "", loads=True, io=full_io, part=BATCHING),
         ensemble(
             "batching_over", "ensemble-batch-size", loads=False, io=batching_io.replace(": 4\n", ": 8\n"), part=BATCHING
         ),

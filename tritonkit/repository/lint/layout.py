@@ -82,7 +82,8 @@ def version_folder_name(model: ModelFacts, repository: Repository) -> Iterator[F
     """The server reads the number that a name begins with, then opens the directory of exactly that number."""
     del repository
     for name, number in model.versions.present.items():
-        if name != str(number) and number in model.versions.chosen and str(number) not in model.subfolders:
+        # An ensemble's version directory is never opened.
+        if name != str(number) and _is_loaded_from(model, number) and not model.is_ensemble:
             yield Finding(
                 file=f"{model.name}/{name}",
                 cause=f"the server takes {name!r} for version {number} and finds no directory {str(number)!r}",
@@ -94,12 +95,17 @@ def version_folder_ambiguous(model: ModelFacts, repository: Repository) -> Itera
     """A second name for a number, or a number that is not chosen, is harmless until the policy changes."""
     del repository
     for name, number in model.versions.present.items():
-        if name != str(number) and (number not in model.versions.chosen or str(number) in model.subfolders):
+        if name != str(number) and (model.is_ensemble or not _is_loaded_from(model, number)):
             yield Finding(
                 file=f"{model.name}/{name}",
                 cause=f"the server takes {name!r} for version {number}",
                 fix="move it out of the model's directory, or begin its name with a dot",
             )
+
+
+def _is_loaded_from(model: ModelFacts, number: int) -> bool:
+    """Whether version `number` is to be loaded and no directory of exactly that name is there."""
+    return number in model.versions.chosen and str(number) not in model.subfolders
 
 
 def version_folder_ignored(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
@@ -126,14 +132,14 @@ def version_absent(model: ModelFacts, repository: Repository) -> Iterator[Findin
 
 
 def version_negative(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
-    """A negative version is loaded, but -1 means `the latest` wherever a version is asked for."""
+    """A negative number cannot be asked for, and a python model of version -1 is waited for for ever."""
     del repository
     for number in model.versions.chosen:
         if number < 0:
             yield Finding(
                 file=f"{model.name}/{number}",
-                cause=f"version {number} cannot be asked for: a version is a positive number",
-                fix="rename it to a positive number",
+                cause=f"the server takes it for version {number}, may wait for it for ever, and cannot be asked for it",
+                fix="rename it to a positive number, or move it out of the model's directory",
             )
 
 

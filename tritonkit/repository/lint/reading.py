@@ -68,9 +68,10 @@ def _read_given(path: Path, where: str) -> tuple[str | None, ModelConfig, InputE
     if not path.exists():
         return None, empty, None, None
     try:
-        text = config_text.read_text(path)
-    except InputError as error:
-        return "", empty, error, None
+        # The server reads bytes: what is not UTF-8 does no harm inside a comment.
+        text = path.read_bytes().decode(errors="replace")
+    except OSError as error:
+        return "", empty, InputError("this file cannot be read", where=where, got=error.strerror), None
     try:
         return text, config_text.parse_config(text, where=where), None, None
     except InputError as error:

@@ -50,7 +50,7 @@ RULES: tuple[Rule, ...] = (
     Rule(id="version-ambiguous", check=layout.version_folder_ambiguous, source=_LIFECYCLE, severity="warning"),
     Rule(id="version-ignored", check=layout.version_folder_ignored, source=_LIFECYCLE, severity="warning"),
     Rule(id="version-absent", check=layout.version_absent, source=_LIFECYCLE, severity="warning"),
-    Rule(id="version-negative", check=layout.version_negative, source=_LIFECYCLE, severity="warning"),
+    Rule(id="version-negative", check=layout.version_negative, source=f"{_LIFECYCLE}; {_MEASURED}"),
     Rule(id="ensemble-version-empty", check=layout.empty_ensemble_version, source="server #6380", severity="warning"),
     # the text
     Rule(
