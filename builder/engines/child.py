@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from builder.engines.compile_engine import PROGRESS
 from tritonkit.spec.errors import KitError, from_dict
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 Result = TypeVar("Result", bound="Document")
 
 LOG = "log.txt"
+PROGRESS = "progress.json"
+"""What a child writes into its folder: phase, steps done, steps in all."""
 _HOUSE = Path(__file__).parents[2]
 _POLL_SECONDS = 0.05
 
@@ -69,6 +72,20 @@ def run_in_child(
     if code != 0:
         raise _explain(work, code, time_limit)
     return result.model_validate(json.loads((work / "result.json").read_text())["result"])
+
+
+def end_with_parent() -> None:
+    """For the child: ends it when `run_in_child`'s process ends, however that dies, for then our stdin closes."""
+    if not stat.S_ISFIFO(os.fstat(0).st_mode):
+        # Somebody runs the stage by hand.
+        return
+
+    def wait() -> None:
+        # Not through sys.stdin, whose lock this thread would still hold when the interpreter ends.
+        os.read(0, 1)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _watch(work: Path, gpu: str | None, time_limit: float, tell: Callable[[str], None]) -> int:

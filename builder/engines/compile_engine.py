@@ -7,12 +7,11 @@ for GPUs that are not here, and has no timing cache; TensorRT builds for the GPU
 from __future__ import annotations
 
 import json
-import os
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from builder.engines.child import PROGRESS, end_with_parent
 from builder.engines.failures import ParserComplaint, builder_error, parser_error
 from builder.engines.graph import read_graph
 from builder.engines.libraries import exact_version, load_library
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 ENGINE = "engine"
 TIMING_CACHE = "timing.cache"
-PROGRESS = "progress.json"
 
 # TensorRT's types by the ONNX type that they serve unchanged. FP64 is not among them: TensorRT makes it FP32, and
 # the model's configuration would then say another type than the engine has.
@@ -67,9 +65,9 @@ def compile_engine(request: CompileRequest, inputs: dict[str, Path], out: Path) 
     Raises:
         GateError: the graph cannot become an engine for this GPU; says which node and what to do.
         UnavailableError: the library does not load, or needs a GPU.
-        ConflictError: the library is another version than the key says.
+        ConflictError: the library or the file is not the one of the key.
     """
-    _end_with_parent()
+    end_with_parent()
     key = request.key
     began = time.monotonic()
     library = load_library(key.library)
@@ -77,6 +75,13 @@ def compile_engine(request: CompileRequest, inputs: dict[str, Path], out: Path) 
     if exact_version(library.__version__) != key.version:
         raise ConflictError("another TensorRT is installed than the build began with", got=title, expected=key.version)
     graph = read_graph(inputs["onnx"])
+    if graph.sha256 != key.onnx_sha256:
+        raise ConflictError(
+            "the ONNX file changed while its engine was to be built",
+            where=graph.path,
+            got=graph.sha256,
+            expected=key.onnx_sha256,
+        )
     logger = _make_logger(library)
     builder = _make_builder(library, logger, title, graph)
     network = builder.create_network(1 << int(library.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -94,17 +99,6 @@ def compile_engine(request: CompileRequest, inputs: dict[str, Path], out: Path) 
     if cache is not None:
         (out / TIMING_CACHE).write_bytes(memoryview(cache.serialize()))
     return CompileResult(bytes=engine.nbytes, seconds=time.monotonic() - began)
-
-
-def _end_with_parent() -> None:
-    """Ends this process when the parent does: its end of our stdin closes however it dies."""
-
-    def watch() -> None:
-        # Not through sys.stdin, whose lock this thread would still hold when the interpreter ends.
-        os.read(0, 1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _make_logger(library: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builder.answers.served import replay
+from builder.engines.child import end_with_parent
 from builder.engines.engine_cache import CachedEngine, read_verified
 from builder.engines.records import EngineRecord, library_title
 from builder.engines.run_engine import EngineRunner
@@ -41,6 +42,7 @@ def prove_engine(request: ParityRequest, inputs: dict[str, Path], out: Path) -> 
         InputError: the bundle asks nothing of this model.
     """
     del out
+    end_with_parent()
     golden = artefact_questions(read_golden(inputs["golden"]), request.model, inputs["golden"])
     engine = CachedEngine(file=inputs["engine"], record=request.record, cached=True)
     key = request.record.key

@@ -5,7 +5,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from builder.engines.build_engine import build_engine
-from tests.engines.small_graphs import relu, value, write
+from tests.engines.small_graphs import conv, relu, value, write
 from tritonkit.spec.errors import ConflictError, GateError, KitError
 
 
@@ -70,6 +70,13 @@ def test_a_library_that_changed_since_the_key_was_made(request_of, tmp_path):
     other = key.model_copy(update={"version": "1.2.3.4"})
     with pytest.raises(ConflictError, match=r"got TensorRT-RTX .*expected 1\.2\.3\.4"):
         build_engine(tmp_path / "cache", graph, other, target)
+
+
+def test_a_file_that_changed_since_the_key_was_made(request_of, tmp_path):
+    request = request_of(relu(tmp_path / "m.onnx"))
+    conv(tmp_path / "m.onnx")
+    with pytest.raises(ConflictError, match="the ONNX file changed"):
+        build_engine(tmp_path / "cache", *request)
 
 
 def test_a_build_that_takes_too_long_is_ended(request_of, tmp_path):
