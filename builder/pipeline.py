@@ -20,6 +20,7 @@ ROLES: tuple[Role, ...] = ("preprocess", "model", "postprocess")
 
 REQUEST_INPUT = "image"
 """The ensemble's input: the bytes of a picture."""
+TOP_CLASS_OUTPUTS = ("class_id", "score", "label")
 WARMUP_FILE = "picture"
 """In a part's `warmup/` folder. Zero bytes do not decode, so the picture step is warmed up with a real one."""
 
@@ -77,13 +78,15 @@ def ensemble_config(spec: ModelSpec, names: PartNames, version: int | None) -> M
                     "model_name": names.model,
                     "model_version": -1,
                     "input_map": {network_input: f"preprocessed_{network_input}"},
-                    "output_map": {network_output: network_output},
+                    "output_map": {network_output: f"raw_{network_output}"},
                 },
                 {
                     "model_name": names.postprocess,
                     "model_version": -1,
-                    "input_map": {network_output: network_output},
-                    "output_map": {key: key for key in ("class_id", "score", "label")},
+                    "input_map": {network_output: f"raw_{network_output}"},
+                    # The raw output goes through the last step too: Triton drops an output that a request leaves out
+                    # even where another step waits for it ("unexpected deadlock").
+                    "output_map": {key: key for key in (*TOP_CLASS_OUTPUTS, network_output)},
                 },
             ]
         },
@@ -145,7 +148,7 @@ def _postprocess(spec: ModelSpec, _variant: Variant) -> dict[str, Any]:
         "backend": "python",
         "max_batch_size": spec.serving.max_batch_size,
         "input": [_tensor(tensor) for tensor in spec.outputs],
-        "output": _top_class_outputs(spec.postprocess.top_k),
+        "output": [*_top_class_outputs(spec.postprocess.top_k), *(_tensor(tensor) for tensor in spec.outputs)],
         **_serving(spec.postprocess.serving),
         "model_warmup": _random_warmup(spec.outputs, spec.serving.max_batch_size)[:1],
     }

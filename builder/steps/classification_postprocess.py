@@ -1,4 +1,7 @@
-"""Classification postprocessing step: logits -> class_id, score, label. Parameters: `parameters.json` beside it."""
+"""Classification postprocessing step: logits -> class_id, score, label, and the logits as they came.
+
+Parameters: `parameters.json` beside this file.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +25,17 @@ class TritonPythonModel:
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Answers each request with (its batch, k) arrays: int32 class_id, float32 score, BYTES label."""
-        logits = [pb_utils.get_input_tensor_by_name(r, self.parameters["input"]).as_numpy() for r in requests]
+        name = self.parameters["input"]
+        logits = [pb_utils.get_input_tensor_by_name(request, name).as_numpy() for request in requests]
         class_id, score = top_classes(np.concatenate(logits), self.parameters["top_k"])
         label = self.labels[class_id]
         responses, start = [], 0
-        for rows in logits:
+        for request, rows in zip(requests, logits, strict=True):
             part = slice(start, start + len(rows))
             start += len(rows)
-            outputs = {"class_id": class_id[part], "score": score[part], "label": label[part]}
-            responses.append(pb_utils.InferenceResponse([pb_utils.Tensor(*output) for output in outputs.items()]))
+            outputs = {"class_id": class_id[part], "score": score[part], "label": label[part], name: rows}
+            wanted = request.requested_output_names()
+            responses.append(pb_utils.InferenceResponse([pb_utils.Tensor(key, outputs[key]) for key in wanted]))
         return responses
 
 

@@ -32,7 +32,7 @@ def test_the_toy_and_every_example_are_read(tmp_path):
         ({"srving": {}}, "srving", ["srving: there is no such key", "did you mean serving?"]),
         ({"source": {"factry": "a:b", "weights": "w"}}, "factry", ["source.factry", "did you mean factory?"]),
         ({"schema_version": 2}, "schema_version", ["schema_version", "got 2"]),
-        ({"target": {"triton": "26.70"}}, "target", ["target.triton", "'26.70'", "did you mean 26.0"]),
+        ({"target": {"triton": "26.70"}}, "triton", ["target.triton", "'26.70'", "did you mean 26.0"]),
         ({"name": "Bad Name"}, "name", ["name", "'Bad Name'"]),
         ({"variants": [{"name": "fp32", "precision": "fp23"}]}, "precision", ["did you mean fp32?"]),
         (
