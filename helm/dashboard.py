@@ -4,6 +4,7 @@ Every query selects one release by the labels that the chart's scrape sets; the 
 from histograms alone: those of summaries cannot be added up over pods.
 """
 
+# ruff: noqa: INP001 - a tool of the chart, run by its path
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -45,6 +46,11 @@ def _each(metric: str, by: str = "model") -> str:
 
 def _quantile(q: float) -> str:
     return f"histogram_quantile({q}, {_rate('nv_inference_first_response_histogram_ms_bucket', 'model, le')})"
+
+
+def _share(part: str, rest: str) -> str:
+    hits, others = _rate(part, "model"), _rate(rest, "model")
+    return f"{hits} / ({hits} + {others} > 0)"
 
 
 PANELS: tuple[Panel, ...] = (
@@ -96,7 +102,10 @@ PANELS: tuple[Panel, ...] = (
         title="Mean batch",
         unit="short",
         queries=(
-            ("{{model}}", f"{_rate('nv_inference_count', 'model')} / ({_rate('nv_inference_exec_count', 'model')} > 0)"),
+            (
+                "{{model}}",
+                f"{_rate('nv_inference_count', 'model')} / ({_rate('nv_inference_exec_count', 'model')} > 0)",
+            ),
         ),
     ),
     Panel(
@@ -135,8 +144,7 @@ PANELS: tuple[Panel, ...] = (
         queries=(
             (
                 "{{model}}",
-                f"{_rate('nv_cache_num_hits_per_model', 'model')} / ({_rate('nv_cache_num_hits_per_model', 'model')}"
-                f" + {_rate('nv_cache_num_misses_per_model', 'model')} > 0)",
+                _share("nv_cache_num_hits_per_model", "nv_cache_num_misses_per_model"),
             ),
         ),
     ),

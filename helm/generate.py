@@ -7,6 +7,7 @@ flow style, which is merged over what the default value says: its type, and for 
 is known.
 """
 
+# ruff: noqa: INP001 - a tool of the chart, run by its path
 from __future__ import annotations
 
 import json
