@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tritonkit.commands import console, exit_codes
-from tritonkit.spec.errors import InputError
+from tritonkit.spec.errors import GateError, InputError
 
 if TYPE_CHECKING:
     import argparse
 
-    from tritonkit.spec.reports import Answered, BuildReport, LoadReport
+    from tritonkit.spec.parity import ParityReport
+    from tritonkit.spec.reports import BuildReport, LoadReport
 
 EXAMPLE = "tritonkit report out/efficientnet_lite0 --load load.json"
 
@@ -35,21 +36,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draws the page and prints where it is."""
     from tritonkit.report import draw_report  # noqa: PLC0415 - `--help` draws nothing
+    from tritonkit.spec.parity import ParityReport  # noqa: PLC0415
     from tritonkit.spec.reports import Answered, BuildReport, LoadReport  # noqa: PLC0415
 
     folder: Path = args.folder
     out: Path = args.out or folder / "report.html"
+    rejected = None
+    if (folder / "failed.json").exists():
+        rejected = _read(folder / "failed.json", ParityReport, hint="build again")
+        _require_candidate(folder, rejected)
     build = _read(folder / "build.json", BuildReport, hint="give the output folder of `tritonkit build`")
     load = _read_load(args.load, folder, LoadReport)
     answers: list[Answered] = []
     if (folder / "answers.json").exists():
-        answers = _read(folder / "answers.json", list[Answered], hint="`tritonkit infer --json` writes such a list")
+        answers = _read(
+            folder / "answers.json", list[Answered], hint="a list of objects with file, protocol, milliseconds, classes"
+        )
     page = draw_report(
         build,
         load=load,
         answers=answers,
         pictures=_read_pictures(folder / "pictures"),
         commands=_commands(build, load, folder),
+        rejected=rejected,
     )
     _write(out, page)
     if args.json:
@@ -57,6 +66,18 @@ def run(args: argparse.Namespace) -> int:
     else:
         console.emit(str(out))
     return exit_codes.OK
+
+
+def _require_candidate(folder: Path, rejected: ParityReport) -> None:
+    """Says why a folder without a candidate has none."""
+    problem = rejected.first_problem()
+    if not (folder / "build.json").exists():
+        raise GateError(
+            "the build failed, and there is no earlier candidate to draw",
+            where=folder / "failed.json",
+            got=f"{problem.output}: {problem.problem}" if problem else None,
+            hint="mend the model and build again",
+        )
 
 
 def _read_load(given: Path | None, folder: Path, document: type[LoadReport]) -> LoadReport | None:
@@ -88,15 +109,26 @@ def _read_pictures(folder: Path) -> dict[str, bytes]:
 
 def _commands(build: BuildReport, load: LoadReport | None, folder: Path) -> list[tuple[str, str]]:
     """A sentence and a command line for each step from the weights to this page."""
-    repository = shlex.quote(build.repository)
+    from tritonkit.repository.layout import CANDIDATE_VERSION, GOLDEN  # noqa: PLC0415 - `--help` names no file
+
+    repository, where = shlex.quote(build.repository), shlex.quote(str(folder))
+    golden = shlex.quote(f"{build.repository}/{build.name}/{CANDIDATE_VERSION}/{GOLDEN}")
     commands = [
         ("Build and verify the candidate", build.command),
         ("Say without a server whether its models load", f"tritonkit lint {repository} --triton {build.target}"),
-        ("Serve the candidate", f"tritonkit serve {repository}"),
+        ("Serve the candidate", f"tritonkit serve {repository} --http-port 8000 --grpc-port 8001 --metrics-port 8002"),
+        (
+            "Ask it again what the weights answered",
+            f"tritonkit parity http://127.0.0.1:8000 grpc://127.0.0.1:8001 --golden {golden}",
+        ),
     ]
     if load is not None:
         commands.append(("Repeat the load test", load.command))
-    return [*commands, ("Draw this page", f"tritonkit report {shlex.quote(str(folder))}")]
+    return [
+        *commands,
+        ("Publish it as the next version", f"tritonkit publish {where} --to model_repository"),
+        ("Draw this page", f"tritonkit report {where}"),
+    ]
 
 
 def _write(path: Path, page: str) -> None:

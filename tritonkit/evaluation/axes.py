@@ -29,15 +29,20 @@ class Scale:
         return self.start + part * (self.end - self.start)
 
 
-def number(value: float, digits: int = 3) -> str:
-    """`value` with so many significant digits, thousands separated: 0.0123, 4.56, 1,235."""
+def number(value: float, digits: int = 3, *, zeros: bool = False) -> str:
+    """`value` with so many significant digits, thousands separated: 0.0123, 4.56, 1,235.
+
+    `zeros` keeps those at the end, for figures that stand above one another.
+    """
     if not math.isfinite(value):
         return str(value)
     if value == 0:
         return "0"
+    if zeros:
+        value = float(f"{value:.{digits - 1}e}")
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{decimals}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return text.rstrip("0").rstrip(".") if "." in text and not zeros else text
 
 
 def nice_ticks(high: float, *, at_most: int = 5) -> tuple[float, ...]:
@@ -73,7 +78,7 @@ def share(used: float) -> str:
     if math.isnan(used):
         return "not a number"
     if used > 1:
-        return f"{number(used)}\N{MULTIPLICATION SIGN}" if math.isfinite(used) else "∞"
+        return f"{number(used)}\N{MULTIPLICATION SIGN}" if used < 1e6 else "over 1,000,000\N{MULTIPLICATION SIGN}"
     if used == 0:
         return "0 %"
     return f"{number(100 * used, 2)} %" if used >= 1e-6 else "< 0.0001 %"

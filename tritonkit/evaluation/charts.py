@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from tritonkit.evaluation.axes import Scale, log_ticks, nice_ticks, number, share, thinned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 WIDTH = 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 12.0, 40.0, 40.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 18.0, 40.0, 40.0
 _LEGEND_Y, _UNIT_Y = 10.0, 30.0
 
 # The span of a tolerance that is worth telling apart: below it is kernel noise, above it any failure is a failure.
@@ -45,7 +45,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """How often a quantity was seen: bins by their upper edges, ascending, and the count in each."""
+    """How often a quantity was seen: bins by their upper edges, ascending, and the count in each.
+
+    Nothing says where the first bin begins: it is drawn as wide, by ratio, as the second.
+    """
 
     name: str
     bins: tuple[tuple[float, int], ...]
@@ -148,15 +151,15 @@ def histogram_chart(distributions: Sequence[Distribution], *, title: str, x_labe
 
     The x axis is logarithmic where the edges span more than a factor of 30.
     """
-    edges = [edge for one in distributions for edge, _ in _filled(one)]
-    if not edges:
+    shares = {one.name: _shares(one) for one in distributions}
+    bins = [row for rows in shares.values() for row in rows]
+    if not bins:
         return _svg(title, height, [_text(WIDTH / 2, height / 2, "nothing was counted", "tick middle")])
-    low, high = min(_lower_edge(one) for one in distributions if _filled(one)), max(edges)
+    low, high = min(lower for lower, _, _ in bins), max(upper for _, upper, _ in bins)
     logarithmic = low > 0 and high / low > 30
     x_ticks = log_ticks(low, high) if logarithmic else nice_ticks(high)
     x = Scale(low=x_ticks[0], high=x_ticks[-1], start=_LEFT, end=WIDTH - _RIGHT, logarithmic=logarithmic)
-    shares = {one.name: _shares(one) for one in distributions}
-    y_ticks = nice_ticks(max(share for rows in shares.values() for _, _, share in rows))
+    y_ticks = nice_ticks(max(part for _, _, part in bins))
     y = Scale(low=0, high=y_ticks[-1], start=height - _BOTTOM, end=_TOP)
     body = [
         *_horizontal_grid(y, y_ticks),
@@ -207,13 +210,14 @@ def stacked_bars(bars: Sequence[Bar], *, pieces: Sequence[str], title: str, x_la
 def tolerance_chart(dots: Sequence[Dot], *, title: str) -> str:
     """How much of its tolerance each comparison used, on a logarithmic axis, one lane for each thing compared.
 
-    A comparison that found no difference at all lies in a column of its own, at the left.
+    A comparison that found no difference at all lies in a column of its own, at the left. Where several of one colour
+    lie on one another, they are one dot, which names them all.
     """
     lanes = list(dict.fromkeys(dot.lane for dot in dots))
     top, pitch = 24.0, 52.0
     bottom = top + pitch * len(lanes)
     height = bottom + 38
-    exact, left = 22.0, 56.0
+    exact, left = 16.0, 74.0
     x = Scale(low=LEAST_USED, high=MOST_USED, start=left, end=WIDTH - _RIGHT, logarithmic=True)
     ticks = ((1e-6, "0.0001 %"), (1e-4, "0.01 %"), (1e-2, "1 %"), (1.0, "100 %"), (1e2, "100\N{MULTIPLICATION SIGN}"))
     limit = x.at(1)
@@ -230,17 +234,28 @@ def tolerance_chart(dots: Sequence[Dot], *, title: str) -> str:
         _text(WIDTH - _RIGHT, height - 4, "used of the tolerance, logarithmic", "unit end"),
     ]
     for row, lane in enumerate(lanes):
-        own = [dot for dot in dots if dot.lane == lane]
         body.append(_line(0, top + pitch * row, WIDTH - _RIGHT, top + pitch * row, "grid"))
         body.append(_text(0, top + pitch * row + 13, lane, "name"))
-        for index, dot in enumerate(own):
-            y = top + pitch * row + 20 + 26 * (index + 0.5) / len(own)
-            mark = "dot failed" if dot.failed else f"dot series-{dot.colour}"
-            body.append(
-                f'<circle class="{mark}" cx="{exact if dot.used == 0 else x.at(dot.used):.1f}" cy="{y:.1f}" r="4">'
-                f"<title>{escape(f'{dot.name}: {share(dot.used)}')}</title></circle>"
-            )
+        own = [dot for dot in dots if dot.lane == lane]
+        body += _lane_dots(own, top + pitch * row + 20, lambda used: exact if used == 0 else x.at(used))
     return _svg(title, height, body)
+
+
+def _lane_dots(dots: Sequence[Dot], top: float, at: Callable[[float], float]) -> list[str]:
+    """The dots of a lane of 26 units below `top`, a row for each colour, failed ones above the others."""
+    colours = sorted({dot.colour for dot in dots})
+    stacks: dict[tuple[bool, int, str], list[Dot]] = {}
+    for dot in dots:
+        stacks.setdefault((dot.failed, dot.colour, f"{at(dot.used):.1f}"), []).append(dot)
+    circles = []
+    for (failed, colour, x), stack in sorted(stacks.items(), key=lambda item: item[0][0]):
+        y = top + 26 * (colours.index(colour) + 0.5) / len(colours)
+        names = "; ".join(f"{dot.name}: {share(dot.used)}" for dot in stack)
+        circles.append(
+            f'<circle class="dot {"failed" if failed else f"series-{colour}"}" cx="{x}" cy="{y:.1f}" r="4">'
+            f"<title>{escape(names)}</title></circle>"
+        )
+    return circles
 
 
 def tolerance_meter(used: float, *, failed: bool) -> str:
@@ -271,22 +286,13 @@ def _vertical(values: Sequence[float], height: float) -> tuple[Scale, tuple[floa
     return scale, thinned(ticks)
 
 
-def _filled(one: Distribution) -> tuple[tuple[float, int], ...]:
-    return tuple((edge, count) for edge, count in one.bins if count)
-
-
-def _lower_edge(one: Distribution) -> float:
-    """Where the first bin with a count begins."""
-    first = next(index for index, (_, count) in enumerate(one.bins) if count)
-    return one.bins[first - 1][0] if first else 0.0
-
-
 def _shares(one: Distribution) -> list[tuple[float, float, float]]:
     """Lower edge, upper edge and percentage of each bin, from the first to the last with a count."""
     total = sum(count for _, count in one.bins)
     if not total:
         return []
-    lowers = (0.0, *(edge for edge, _ in one.bins))
+    edges = [edge for edge, _ in one.bins]
+    lowers = (edges[0] ** 2 / edges[1] if len(edges) > 1 else 0.0, *edges)
     rows = [(low, edge, 100 * count / total) for low, (edge, count) in zip(lowers, one.bins, strict=False)]
     filled = [index for index, (_, _, part) in enumerate(rows) if part]
     return rows[filled[0] : filled[-1] + 1]

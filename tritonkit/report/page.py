@@ -15,11 +15,12 @@ from tritonkit.report import wording
 from tritonkit.report.load_view import draw_load
 from tritonkit.report.parity_view import LEVELS, view_variants
 from tritonkit.report.pictures import view_pictures
-from tritonkit.report.verdict import judge
+from tritonkit.report.verdict import find_failures, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tritonkit.spec.parity import ParityReport
     from tritonkit.spec.reports import Answered, BuildReport, LoadReport
 
 
@@ -30,6 +31,7 @@ def draw_report(
     answers: Sequence[Answered],
     pictures: Mapping[str, bytes],
     commands: Sequence[tuple[str, str]],
+    rejected: ParityReport | None = None,
 ) -> str:
     """One self-contained HTML page on a build; it needs no network and, to be read, no JavaScript.
 
@@ -39,6 +41,7 @@ def draw_report(
         answers: what the served model said about files, by file and protocol.
         pictures: bytes of those files, by the path or the name that `answers` has; only thumbnails are embedded.
         commands: what repeats everything: a sentence on what a command does, and its exact text.
+        rejected: what a later build, that failed and left this one in place, had found.
     """
     script = _text("copy.js")
     return (
@@ -53,6 +56,7 @@ def draw_report(
             load_charts=draw_load(load) if load else None,
             cards=view_pictures(answers, pictures),
             commands=commands,
+            rejected=find_failures(rejected.variant, rejected.comparisons) if rejected else (),
             style=_text("style.css"),
             script=script,
             script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -74,6 +78,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "allowed": wording.allowed,
+        "figure": wording.figure,
         "meter": tolerance_meter,
         "moment": wording.moment,
         "number": number,
@@ -81,6 +86,7 @@ def _environment() -> Environment:
         "scientific": wording.scientific,
         "seconds": wording.seconds,
         "share": share,
+        "used": wording.used,
     }
     environment.globals["protocol_names"] = wording.PROTOCOL_NAMES
     return environment

@@ -14,18 +14,33 @@ if TYPE_CHECKING:
 
     from tritonkit.spec.golden import Level
     from tritonkit.spec.model import Tolerance
-    from tritonkit.spec.parity import Comparison
+    from tritonkit.spec.parity import Comparison, Protocol
     from tritonkit.spec.reports import BuildReport, VariantResult
 
 # Title and meaning of each level, in the order of the pipeline.
 LEVELS: dict[Level, tuple[str, str]] = {
-    "artefact": ("Artefact", "The converted model, in process, against the original weights."),
+    "artefact": ("Artefact", "The converted model against the original weights."),
     "preprocess": ("Preprocessing", "The served preprocessing against the transform of the evaluation."),
     "served": ("Served model", "The served model's raw outputs against the same file in process."),
     "end_to_end": ("End to end", "Request bytes through the live ensemble against the original weights."),
 }
 
 _COLOURS = {"grpc": 0, "http": 1, "in process": 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """Comparisons that came out the same to the last digit, as a deterministic model's do.
+
+    Attributes:
+        protocols: how they were asked.
+        batches: at which batch sizes, by each of the protocols.
+        found: what each of them found.
+    """
+
+    protocols: tuple[Protocol, ...]
+    batches: tuple[int, ...]
+    found: Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +52,8 @@ class LevelTable:
         title: its name for a reader.
         meaning: one sentence on it.
         models: the models that answered.
-        rows: its comparisons, by output, protocol and batch size.
+        comparisons: its comparisons, by output, protocol and batch size.
+        rows: the same, those that do not differ put together.
         tolerances: output and what was allowed, each once.
         worst: the comparison that used most of its tolerance.
         failed: how many failed.
@@ -47,7 +63,8 @@ class LevelTable:
     title: str
     meaning: str
     models: tuple[str, ...]
-    rows: tuple[Comparison, ...]
+    comparisons: tuple[Comparison, ...]
+    rows: tuple[Row, ...]
     tolerances: tuple[tuple[str, Tolerance | None], ...]
     worst: Comparison
     failed: int
@@ -99,33 +116,51 @@ def _state(variant: VariantResult) -> Literal["passed", "failed", "unserved"]:
 
 def _table(level: Level, compared: Sequence[Comparison]) -> LevelTable:
     title, meaning = LEVELS[level]
-    rows = tuple(sorted(compared, key=lambda one: (one.output, _COLOURS[one.protocol], one.batch)))
+    ordered = tuple(sorted(compared, key=lambda one: (one.output, _COLOURS[one.protocol], one.batch)))
     return LevelTable(
         level=level,
         title=title,
         meaning=meaning,
-        models=tuple(dict.fromkeys(one.model for one in rows)),
-        rows=rows,
-        tolerances=tuple(dict.fromkeys((one.output, one.tolerance) for one in rows)),
-        worst=max(rows, key=lambda one: one.used),
-        failed=sum(not one.passed for one in rows),
+        models=tuple(dict.fromkeys(one.model for one in ordered)),
+        comparisons=ordered,
+        rows=_rows(ordered),
+        tolerances=tuple(dict.fromkeys((one.output, one.tolerance) for one in ordered)),
+        worst=max(ordered, key=lambda one: one.used),
+        failed=sum(not one.passed for one in ordered),
     )
 
 
+def _rows(ordered: Sequence[Comparison]) -> tuple[Row, ...]:
+    """Puts the batch sizes of a protocol together, then the protocols, where all that was found is the same."""
+    alike: dict[Comparison, dict[Protocol, list[int]]] = {}
+    for one in ordered:
+        finding = one.model_copy(update={"model": "", "protocol": "grpc", "batch": 0})
+        alike.setdefault(finding, {}).setdefault(one.protocol, []).append(one.batch)
+    rows: list[Row] = []
+    for finding, by_protocol in alike.items():
+        by_batches: dict[tuple[int, ...], list[Protocol]] = {}
+        for protocol, batches in by_protocol.items():
+            by_batches.setdefault(tuple(batches), []).append(protocol)
+        rows += [
+            Row(protocols=tuple(protocols), batches=batches, found=finding) for batches, protocols in by_batches.items()
+        ]
+    return tuple(rows)
+
+
 def _chart(variant: str, levels: Sequence[LevelTable]) -> str:
-    rows = [(table, row) for table in levels for row in table.rows]
+    compared = [(table, one) for table in levels for one in table.comparisons]
     failed = sum(table.failed for table in levels)
     dots = [
         Dot(
             lane=table.title,
-            name=f"{row.output}, {PROTOCOL_NAMES[row.protocol]}, batch {row.batch}",
-            used=row.used,
-            colour=_COLOURS[row.protocol],
-            failed=not row.passed,
+            name=f"{one.output}, {PROTOCOL_NAMES[one.protocol]}, batch {one.batch}",
+            used=one.used,
+            colour=_COLOURS[one.protocol],
+            failed=not one.passed,
         )
-        for table, row in rows
+        for table, one in compared
     ]
     return tolerance_chart(
         dots,
-        title=f"Part of the tolerance that each of the {len(rows)} comparisons of {variant} used; {failed} failed",
+        title=f"Part of the tolerance that each of the {len(compared)} comparisons of {variant} used; {failed} failed",
     )

@@ -6,16 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tritonkit.spec.parity import Comparison
     from tritonkit.spec.reports import BuildReport, VariantResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A comparison that failed, and the variant that it is about."""
+    """What failed of one output: its comparisons are told together, since one cause fails them all.
+
+    Attributes:
+        variant: the variant that it is about.
+        comparisons: those that failed, of one level and output.
+        worst: the one of them that is furthest off.
+        compared: how many comparisons of this level and output there were.
+    """
 
     variant: str
-    comparison: Comparison
+    comparisons: tuple[Comparison, ...]
+    worst: Comparison
+    compared: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +36,7 @@ class Verdict:
     Attributes:
         passed: whether the variant that the ensemble calls passed every comparison, served ones among them.
         headline: the same, as a sentence.
-        failures: every failed comparison of every variant, the served variant's first, in the pipeline's order.
+        failures: what failed in each variant, the served variant's first, in the pipeline's order.
         rejected: the other variants that did not pass.
         comparisons: how many comparisons the served variant went through.
         worst_used: the largest part of a tolerance that one of them used; none if there was no comparison.
@@ -54,14 +65,28 @@ def judge(build: BuildReport) -> Verdict:
         passed=headline is None,
         headline=headline or "The served answers equal those of the original weights.",
         failures=tuple(
-            Failure(variant=variant.name, comparison=comparison)
-            for variant in in_order
-            for comparison in comparisons_of(variant)
-            if not comparison.passed
+            failure for variant in in_order for failure in find_failures(variant.name, comparisons_of(variant))
         ),
         rejected=tuple(variant.name for variant in in_order if variant is not chosen and _objection(variant)),
         comparisons=len(compared),
         worst_used=max((comparison.used for comparison in compared), default=None),
+    )
+
+
+def find_failures(variant: str, comparisons: Sequence[Comparison]) -> tuple[Failure, ...]:
+    """What failed among `comparisons`, by level and output, in the order in which they come."""
+    groups: dict[tuple[str, str], list[Comparison]] = {}
+    for comparison in comparisons:
+        groups.setdefault((comparison.level, comparison.output), []).append(comparison)
+    return tuple(
+        Failure(
+            variant=variant,
+            comparisons=failed,
+            worst=max(failed, key=lambda one: one.used),
+            compared=len(group),
+        )
+        for group in groups.values()
+        if (failed := tuple(one for one in group if not one.passed))
     )
 
 

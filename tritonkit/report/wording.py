@@ -6,10 +6,11 @@ import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tritonkit.evaluation.axes import number
+from tritonkit.evaluation.axes import number, share
 
 if TYPE_CHECKING:
     from tritonkit.spec.model import Tolerance
+    from tritonkit.spec.parity import Comparison
 
 PROTOCOL_NAMES = {"in process": "in process", "grpc": "gRPC", "http": "HTTP"}
 
@@ -24,6 +25,11 @@ def scientific(value: float) -> str:
         return number(value)
     digits, power = f"{value:.1e}".split("e")
     return f"{digits}\N{MULTIPLICATION SIGN}10{str(int(power)).translate(_SUPERSCRIPTS)}"
+
+
+def figure(value: float) -> str:
+    """A measured figure for a column: three significant digits, zeros at the end kept."""
+    return number(value, zeros=True)
 
 
 def seconds(value: float) -> str:
@@ -51,6 +57,13 @@ def moment(text: str) -> str:
     except ValueError:
         return text
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if when.tzinfo else text
+
+
+def used(comparison: Comparison) -> str:
+    """How much of its tolerance a comparison used; where none was given, whether the answers are the same."""
+    if comparison.used == 0:
+        return "equal"
+    return share(comparison.used) if comparison.tolerance else "differs"
 
 
 def allowed(tolerance: Tolerance | None) -> str:

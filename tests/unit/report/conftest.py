@@ -17,6 +17,8 @@ from tritonkit.spec.reports import (
     Latency,
     LoadReport,
     LoadSeries,
+    ObjectiveTerm,
+    ObjectiveVerdict,
     ServerTimes,
     StageRun,
     VariantResult,
@@ -137,6 +139,10 @@ def make_series(protocol: str, median: float, users: int, seed: int) -> LoadSeri
     draw = random.Random(seed)
     latencies = sorted(median * math.exp(draw.gauss(0, 0.28)) for _ in range(4000))
     quantile = {q: latencies[min(len(latencies) - 1, int(q * len(latencies)))] for q in (0.5, 0.9, 0.95, 0.99, 0.999)}
+    latency = {
+        "p50": quantile[0.5], "p90": quantile[0.9], "p95": quantile[0.95], "p99": quantile[0.99],
+        "p999": quantile[0.999], "mean": sum(latencies) / len(latencies), "max": latencies[-1],
+    }  # fmt: skip
     edges = [round(2 * 1.12**i, 3) for i in range(36)]
     counts = [sum(low < x <= high for x in latencies) for low, high in zip([0, *edges], edges, strict=False)]
     return LoadSeries(
@@ -146,15 +152,16 @@ def make_series(protocol: str, median: float, users: int, seed: int) -> LoadSeri
         failures=0,
         failure_reasons={},
         throughput=len(latencies) / 10,
-        latency=Latency(
-            p50=quantile[0.5], p90=quantile[0.9], p95=quantile[0.95], p99=quantile[0.99], p999=quantile[0.999],
-            mean=sum(latencies) / len(latencies), max=latencies[-1],
-        ),
+        latency=Latency(**latency),
         timeline=tuple(
             (float(second), round(400 + draw.gauss(0, 9)), quantile[0.95] * draw.uniform(0.94, 1.1))
             for second in range(10)
         ),
         histogram=tuple(zip(edges, counts, strict=True)),
+        throughput_interval=(len(latencies) / 10 - 6.3, len(latencies) / 10 + 5.8),
+        latency_low=Latency(**{q: x * 0.97 for q, x in latency.items()}),
+        latency_high=Latency(**{q: x * 1.04 for q, x in latency.items()}),
+        goodput=len(latencies) / 10 - 1.2,
     )  # fmt: skip
 
 
@@ -174,6 +181,7 @@ def make_load(**changes) -> LoadReport:
         "server": tuple(
             ServerTimes(
                 model=model, requests=8000, inferences=8000, executions=2913, mean_batch=2.746, queue_ms=queue,
+                request_ms=queue + given + compute + taken + 0.1,
                 compute_input_ms=given, compute_infer_ms=compute, compute_output_ms=taken,
             )
             for model, queue, given, compute, taken in parts
@@ -181,6 +189,17 @@ def make_load(**changes) -> LoadReport:
         "generator_cpu": 0.34,
         "cores": 2,
         "limited_by_generator": False,
+        "ceiling": 2310.0,
+        "machine_cpu": 1.93,
+        "payload_bytes": 71_412,
+        "objective": ObjectiveVerdict(
+            objective="p99<50ms",
+            met=True,
+            terms=tuple(ObjectiveTerm(term="p99<50ms", protocol=p, got=18.2, met=True) for p in ("grpc", "http")),
+        ),
+        "machine": "x86_64, 2 cores",
+        "notes": ("Server and generator shared the machine's cores.",),
+        "tools": {"locust": "2.47.0"},
         "started_at": "2026-11-24T14:05:00+00:00",
         "command": "tritonkit bench http://127.0.0.1:8000 --model efficientnet_lite0 --seconds 10",
     }  # fmt: skip
