@@ -126,8 +126,8 @@ def read_onnx_model(path: Path, *, has_custom_operators: bool = False) -> OnnxMo
     )
 
 
-def _domain(domain: str) -> str:
-    return "" if domain in DEFAULT_DOMAINS else domain
+def _domain(domain: str | bytes) -> str:
+    return "" if domain in DEFAULT_DOMAINS else _text(domain)
 
 
 def _initializer_names(graph: Any) -> set[str]:
@@ -139,7 +139,7 @@ def _tensor(value: Any) -> OnnxTensor:
     kind = value.type.WhichOneof("value") or "undefined"
     tensor_type = value.type.tensor_type
     return OnnxTensor(
-        name=value.name,
+        name=_text(value.name),
         kind=kind.removesuffix("_type"),
         element_type=tensor_type.elem_type,
         dims=tuple(
@@ -162,6 +162,11 @@ def _inferred_outputs(model: Any) -> dict[str, OnnxTensor]:
     except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
         return {}
     return {value.name: _tensor(value) for value in inferred.graph.output if _has_rank(value)}
+
+
+def _text(name: str | bytes) -> str:
+    """A name of the file: protobuf gives bytes where it is not UTF-8."""
+    return name if isinstance(name, str) else name.decode(errors="replace")
 
 
 def _has_rank(value: Any) -> bool:
@@ -189,12 +194,16 @@ def _external_data(initializers: Any) -> Iterator[ExternalData]:
     for tensor in initializers:
         if tensor.data_location != tensor.EXTERNAL:
             continue
-        entries = {entry.key: entry.value for entry in tensor.external_data}
+        entries = {_text(entry.key): _text(entry.value) for entry in tensor.external_data}
+        numbers = {key: entries.get(key) or None for key in ("offset", "length")}
+        wrong = [key for key, text in numbers.items() if text is not None and not text.isdecimal()]
+        if wrong:
+            raise InputError(f"the {wrong[0]} of external data is no number", got=numbers[wrong[0]])
         yield ExternalData(
-            tensor=tensor.name,
+            tensor=_text(tensor.name),
             location=entries.get("location", ""),
-            offset=int(entries.get("offset") or 0),
-            length=int(entries["length"]) if entries.get("length") else None,
+            offset=int(numbers["offset"] or 0),
+            length=None if numbers["length"] is None else int(numbers["length"]),
             size=_byte_size(tensor),
         )
 
@@ -290,9 +299,11 @@ def _repeated(names: list[str]) -> list[str]:
 def _unknown_operators(model: Any) -> Iterator[str]:
     import onnx  # noqa: PLC0415
 
-    functions = {(_domain(function.domain), function.name) for function in model.functions}
+    functions = {(_domain(function.domain), _text(function.name)) for function in model.functions}
     opsets = {_domain(entry.domain): entry.version for entry in model.opset_import}
-    for domain, operator in sorted({(_domain(node.domain), node.op_type) for node in model.graph.node} - functions):
+    for domain, operator in sorted(
+        {(_domain(node.domain), _text(node.op_type)) for node in model.graph.node} - functions
+    ):
         if domain == "":
             newest = onnx.defs.onnx_opset_version()
             version = min(opsets.get("", newest), newest)

@@ -121,7 +121,7 @@ def model_file(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
         path = folder / filename
         if path.is_dir() and known.name == "onnxruntime":
             path /= "model.onnx"
-        if path.exists() or not folder.is_dir():
+        if path.is_file() or not folder.is_dir():
             continue
         yield Finding(
             file=f"{model.name}/{version}/{path.relative_to(folder)}",

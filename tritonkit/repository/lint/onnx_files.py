@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
     from tritonkit.repository.lint.findings import ModelFacts, OnnxFile, Repository
     from tritonkit.repository.onnx_models import ExternalData, OnnxModel
+    from tritonkit.spec.ngc import Release
 
 # ONNX Runtime 1.24 began to refuse weights outside the model's directory.
 WEIGHTS_STAY_INSIDE_SINCE = "26.02"
+# ONNX Runtime 1.24.4 began to allow them beside the file that a linked model.onnx leads to.
+LINKED_MODELS_SINCE = "26.04"
 # The same from ONNX Runtime 1.18 to 1.28.
 ML_OPSET = 5
 
@@ -29,7 +32,9 @@ def onnx_readable(model: ModelFacts, repository: Repository) -> Iterator[Finding
             yield Finding(
                 file=onnx_path(model, file),
                 cause=f"ONNX Runtime cannot read it: {file.error.what} ({file.error.got or file.error.expected})",
-                fix="export or copy the file again, and compare its digest",
+                fix="fetch the file itself: git lfs pull"
+                if _is_lfs_pointer(file.path)
+                else "export or copy the file again, and compare its digest",
             )
 
 
@@ -91,10 +96,9 @@ def onnx_ir_version(model: ModelFacts, repository: Repository) -> Iterator[Findi
 
 def external_data(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
     """Weights beside the file must be there, whole, of the size that the tensor needs, and within its directory."""
-    strict = is_since(repository.target.release, WEIGHTS_STAY_INSIDE_SINCE)
     for file, onnx in _models(model):
         for location, entries in _by_location(onnx.external_data).items():
-            cause = _data_cause(file.path.parent, location, entries, strict=strict)
+            cause = _data_cause(file.path, location, entries, repository.target.release)
             if cause is not None:
                 yield Finding(
                     file=_data_file(model, file, location),
@@ -112,7 +116,7 @@ def external_data_links(model: ModelFacts, repository: Repository) -> Iterator[F
             path = file.path.parent / location
             if not location or not path.is_file():
                 continue
-            if not _is_inside(path, file.path.parent):
+            if _is_outside(path, file.path, repository.target.release):
                 if not strict:
                     yield Finding(
                         file=_data_file(model, file, location),
@@ -142,6 +146,14 @@ def op_library(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
             )
 
 
+def _is_lfs_pointer(path: Path) -> bool:
+    """Whether a clone left the few lines of Git LFS where the file should be."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(24) == b"version https://git-lfs."
+
+
 def onnx_path(model: ModelFacts, file: OnnxFile) -> str:
     """The file, relative to the repository."""
     return f"{model.name}/{file.path.relative_to(model.folder)}"
@@ -158,11 +170,12 @@ def _by_location(entries: tuple[ExternalData, ...]) -> dict[str, list[ExternalDa
     return found
 
 
-def _data_cause(folder: Path, location: str, entries: list[ExternalData], *, strict: bool) -> str | None:
-    path = folder / location
+def _data_cause(model_path: Path, location: str, entries: list[ExternalData], release: Release) -> str | None:
+    path = model_path.parent / location
+    strict = is_since(release, WEIGHTS_STAY_INSIDE_SINCE)
     if not location:
         return f"tensor {entries[0].tensor!r} is said to lie outside the file, but not where"
-    if strict and (location.startswith("/") or not _is_inside(path, folder)):
+    if strict and (location.startswith("/") or _is_outside(path, model_path, release)):
         return f"External data path escapes model directory: {location}"
     if not path.is_file():
         return f"there is no {location}, which holds the weights"
@@ -176,9 +189,12 @@ def _size_cause(entry: ExternalData, file_size: int) -> str | None:
     return f"it is truncated: tensor {entry.tensor!r} ends at byte {end} of {file_size}" if end > file_size else None
 
 
-def _is_inside(path: Path, folder: Path) -> bool:
-    """Whether `path` is within `folder`, links followed."""
-    return path.resolve().is_relative_to(folder.resolve())
+def _is_outside(path: Path, model_path: Path, release: Release) -> bool:
+    """Whether `path` leads out of the directory of the model, links followed."""
+    folders = [model_path.parent.resolve()]
+    if is_since(release, LINKED_MODELS_SINCE):
+        folders.append(model_path.resolve().parent)
+    return not any(path.resolve().is_relative_to(folder) for folder in folders)
 
 
 def _data_file(model: ModelFacts, file: OnnxFile, location: str) -> str:
