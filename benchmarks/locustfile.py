@@ -31,9 +31,11 @@ from tritonkit.spec.errors import KitError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
 
     from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
+    from locust.event import EventHook
 
     from benchmarks.plan import Protocol
 
@@ -46,7 +48,6 @@ _POLL_SECONDS = 0.02
 GrpcUser.wait_time = HttpUser.wait_time = constant(0)
 
 
-@events.init_command_line_parser.add_listener
 def add_arguments(parser: LocustArgumentParser) -> None:
     """The options of a run without `tritonkit bench`."""
     group = parser.add_argument_group("Triton")
@@ -75,7 +76,7 @@ class LocustLedger:
     ) -> None:
         """See `Ledger.write`; in an open loop the latency counts from the intended start."""
         del sent
-        self._environment.events.request.fire(
+        self._environment.events.request.fire(  # type: ignore[no-untyped-call]
             request_type=protocol,
             name=self._model,
             response_time=(done - intended) * 1000,
@@ -85,7 +86,6 @@ class LocustLedger:
         )
 
 
-@events.init.add_listener
 def on_init(environment: Environment, **_: Any) -> None:
     """Under `tritonkit bench`: reads the plan and the payloads, and waits beside the users for the beginning."""
     if FOLDER is None or isinstance(environment.runner, MasterRunner):
@@ -101,7 +101,7 @@ def on_init(environment: Environment, **_: Any) -> None:
         gevent.spawn(keep_pulse, ledger)
         gevent.spawn(follow_parent, folder, run, environment)
 
-    environment.events.spawning_complete.add_listener(announce)
+    environment.events.spawning_complete.add_listener(announce)  # type: ignore[no-untyped-call]
 
 
 def follow_parent(folder: Path, run: LoadRun, environment: Environment) -> None:
@@ -117,7 +117,6 @@ def follow_parent(folder: Path, run: LoadRun, environment: Environment) -> None:
     (folder / f"done-{os.getpid()}").touch()
 
 
-@events.test_start.add_listener
 def on_test_start(environment: Environment, **_: Any) -> None:
     """Without `tritonkit bench`: makes plan and payloads from the options, and begins at once."""
     if FOLDER is not None or isinstance(environment.runner, MasterRunner):
@@ -152,3 +151,13 @@ def plan_from_options(options: Namespace | None) -> LoadPlan:
         deadline_seconds=options.deadline,
         warmup_seconds=0.0,
     )
+
+
+# Called here, and not as decorators: Locust's are untyped and would take the functions' types away.
+LISTENERS: tuple[tuple[EventHook, Callable[..., None]], ...] = (
+    (events.init_command_line_parser, add_arguments),
+    (events.init, on_init),
+    (events.test_start, on_test_start),
+)
+for _hook, _listener in LISTENERS:
+    _hook.add_listener(_listener)  # type: ignore[no-untyped-call]

@@ -6,10 +6,12 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-from benchmarks.arrivals import RateProfile, Spacing
 from tritonkit.spec.errors import InputError
+
+if TYPE_CHECKING:
+    from benchmarks.arrivals import RateProfile, Spacing
 
 Protocol = Literal["grpc", "http"]
 Mode = Literal["closed", "open"]

@@ -21,10 +21,10 @@ from benchmarks.payloads import make_requests
 from benchmarks.served_model import read_served_model, read_statistics
 from benchmarks.slo import judge, parse_objective
 from tritonkit.spec.errors import UnavailableError
-from tritonkit.spec.reports import LoadReport
+from tritonkit.spec.reports import LoadReport, ServerTimes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from benchmarks.generator import Generator
     from benchmarks.payloads import EncodedRequest
@@ -186,7 +186,7 @@ def _account(plan: LoadPlan, model: ServedModel) -> _Account:
     return _Account(statistics=statistics, busy=sum(times) - times.idle - getattr(times, "iowait", 0.0))
 
 
-def _server_account(before: _Account, after: _Account) -> tuple[Sequence[figures.ServerTimes], tuple[str, ...]]:
+def _server_account(before: _Account, after: _Account) -> tuple[tuple[ServerTimes, ...], tuple[str, ...]]:
     if before.statistics is None or after.statistics is None:
         return (), ("the server did not tell its statistics around the measured time",)
     try:

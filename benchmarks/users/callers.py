@@ -60,7 +60,9 @@ class GrpcCaller:
             else grpc.insecure_channel(address.netloc, options=_CHANNEL_OPTIONS)
         )
         # No serialiser: bytes go out and come back as they are, so that nothing but sending is measured.
-        self._infer = self._channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        self._infer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
+            "/inference.GRPCInferenceService/ModelInfer"
+        )
 
     def call(self, request: EncodedRequest) -> tuple[Reason, str]:
         """See `Caller.call`."""

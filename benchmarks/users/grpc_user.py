@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from locust import User, task
 from locust.exception import StopUser
 
 from benchmarks.users.callers import GrpcCaller
-from benchmarks.users.load_run import LoadRun
 from benchmarks.users.pacing import send_one, send_when_due
 from benchmarks.users.places import places_of, workers_of
+
+if TYPE_CHECKING:
+    from benchmarks.users.load_run import LoadRun
 
 
 class GrpcUser(User):
