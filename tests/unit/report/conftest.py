@@ -9,6 +9,7 @@ import random
 import pytest
 from PIL import Image
 
+from tritonkit.report import draw_report
 from tritonkit.spec.model import Tolerance
 from tritonkit.spec.parity import Comparison, ParityReport
 from tritonkit.spec.reports import (
@@ -249,3 +250,59 @@ def answers() -> tuple[Answered, ...]:
 @pytest.fixture
 def pictures() -> dict[str, bytes]:
     return {"chelsea.png": make_picture((200, 120, 60), form="PNG"), "coffee.png": make_picture((90, 60, 200))}
+
+
+HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'{{ 7 * 7 }}</pre>"
+
+
+@pytest.fixture
+def hostile_page() -> str:
+    """A page on which every string that data can bring is an attempt to break out of its place."""
+    report = served_report("fp32", crossed=True)
+    report = report.model_copy(
+        update={
+            "asked": HOSTILE,
+            "server": HOSTILE,
+            "comparisons": tuple(
+                one.model_copy(
+                    update={
+                        "output": HOSTILE,
+                        "model": HOSTILE,
+                        "worst_sample": HOSTILE,
+                        "problem": None if one.passed else HOSTILE,
+                        "tolerance": Tolerance(absolute=1, relative=0, reason=HOSTILE),
+                    }
+                )
+                for one in report.comparisons
+            ),
+        }
+    )
+    variant = variant_result("fp32").model_copy(
+        update={"name": HOSTILE, "backend": HOSTILE, "precision": HOSTILE, "served": report}
+    )
+    words = ("name", "description", "target", "variant", "weights", "weights_sha256", "repository", "manifest_sha256")
+    build = make_build(
+        **dict.fromkeys((*words, "built_at", "command"), HOSTILE),
+        variants=(variant,),
+        stages=(StageRun(name=HOSTILE, seconds=1, cached=True, folder=HOSTILE, summary=HOSTILE),),
+        tools={HOSTILE: HOSTILE},
+    )
+    load = make_load(model=HOSTILE, started_at=HOSTILE, machine=HOSTILE, notes=(HOSTILE,), tools={HOSTILE: HOSTILE},
+                     limited_by_generator=True, limit_reason=HOSTILE)  # fmt: skip
+    series = load.series[0].model_copy(
+        update={"failures": 1, "failure_reasons": {HOSTILE: 1}, "first_messages": {HOSTILE: HOSTILE}}
+    )
+    server = load.server[0].model_copy(update={"model": HOSTILE})
+    objective = ObjectiveVerdict(
+        objective=HOSTILE, met=False, terms=(ObjectiveTerm(term=HOSTILE, protocol="grpc", got=1.0, met=False),)
+    )
+    load = load.model_copy(update={"series": (series,), "server": (server,), "objective": objective})
+    answer = Answered(file=HOSTILE, protocol="grpc", milliseconds=1.0, classes=((HOSTILE, 0.5),))
+    return draw_report(
+        build,
+        load=load,
+        answers=(answer,),
+        pictures={HOSTILE: make_picture((9, 99, 200))},
+        commands=((HOSTILE, HOSTILE),),
+        rejected=report,
+    )
