@@ -9,7 +9,7 @@ from clients import Client, ClientError
 from tritonkit.commands import console
 from tritonkit.repository.publish import rollback
 from tritonkit.server.flags import ADMIN_HEADER
-from tritonkit.spec.errors import GateError
+from tritonkit.spec.errors import GateError, UnavailableError
 
 if TYPE_CHECKING:
     import argparse
@@ -30,27 +30,63 @@ def add_server_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_or_put_back(change: Change, args: argparse.Namespace) -> bool:
+def require_server(server: str | None) -> None:
+    """Makes sure, before anything changes, that the server which is to load the version answers.
+
+    Raises:
+        UnavailableError: it does not.
+    """
+    if server is None:
+        return
+    with _administrator(server) as client:
+        try:
+            client.server_metadata()
+        except ClientError as error:
+            raise UnavailableError(
+                "the server does not answer", where=server, got=error, hint="nothing was changed"
+            ) from error
+
+
+def load_or_put_back(change: Change, repository: str, server: str | None) -> bool:
     """Tells the server, if one was named, to load what is served now; returns whether it did.
 
     Raises:
         GateError: it does not load. The version before is committed and loaded again.
     """
-    if args.server is None:
+    if server is None:
         return False
-    key = os.environ.get(ADMIN_KEY_VARIABLE)
-    with Client(args.server, headers={ADMIN_HEADER: key} if key else None) as client:
+    with _administrator(server) as client:
         try:
-            client.load(change.name)
+            _load(client, change.name, change.version)
         except ClientError as error:
-            if change.before is not None and change.changed:
-                rollback(args.to, change.name, change.before)
-                client.load(change.name)
-                console.say(f"version {change.before} of {change.name} is served again")
             raise GateError(
                 f"version {change.version} does not load",
-                where=args.server,
+                where=server,
                 got=error,
-                hint=None if change.before is None else f"version {change.before} was put back",
+                hint=_put_back(client, change, repository),
             ) from error
     return True
+
+
+def _load(client: Client, name: str, version: int) -> None:
+    client.load(name)
+    if not client.model_ready(name, str(version)):
+        raise ClientError("the server loaded another version", where=name, hint="is it on another repository?")
+
+
+def _put_back(client: Client, change: Change, repository: str) -> str | None:
+    """Commits and loads the version before; returns what to say about it."""
+    if change.before is None or not change.changed:
+        return None
+    rollback(repository, change.name, change.before)
+    try:
+        _load(client, change.name, change.before)
+    except ClientError as error:
+        return f"version {change.before} is in place again but was not loaded: {error}"
+    console.say(f"version {change.before} of {change.name} is served again")
+    return f"version {change.before} was put back; the server may say that it is not ready until it is restarted"
+
+
+def _administrator(server: str) -> Client:
+    key = os.environ.get(ADMIN_KEY_VARIABLE)
+    return Client(server, headers={ADMIN_HEADER: key} if key else None)

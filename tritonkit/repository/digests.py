@@ -33,8 +33,8 @@ def read_tree(root: Path, *, without: Collection[str] = ()) -> Tree:
         without: paths of files, relative to `root`, that are left out.
 
     Raises:
-        InputError: something there is neither a plain file nor a folder. A link or a device can change what it
-            shows without changing the tree; an object store keeps neither.
+        InputError: something there is neither a plain file nor a folder, or has a second name. A link or a device can
+            change what it shows without changing the tree; an object store keeps neither.
     """
     files: dict[str, str] = {}
     directories: list[str] = []
@@ -42,6 +42,10 @@ def read_tree(root: Path, *, without: Collection[str] = ()) -> Tree:
         name = path.relative_to(root).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise InputError("only plain files and folders belong here", where=path, hint="put the file itself there")
+        if path.is_file() and path.stat().st_nlink > 1:
+            raise InputError(
+                "this file is a hard link: it can be changed under another name", where=path, hint="copy the file there"
+            )
         if path.is_dir():
             directories.append(name)
         elif name not in without:

@@ -6,6 +6,7 @@ REPOSITORY/
         N/                   a published version
             config.pbtxt     what NAME/config.pbtxt is while this version is served
             manifest.json    what was built, and the digest of its proof
+            manifest.sig     signature of manifest.json, where it was signed
             parity.json      the proof
             published.json   the ledger's line
             golden/          questions and answers that prove a served version anywhere
@@ -18,32 +19,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tritonkit.repository.config import read_config
+from tritonkit.repository.config import parse_config
 from tritonkit.spec.errors import InputError
-from tritonkit.spec.manifest import Manifest, PublishedVersion
+from tritonkit.spec.manifest import Manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = "config.pbtxt"
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.sig"
 PARITY = "parity.json"
 PUBLISHED = "published.json"
 GOLDEN = "golden"
 CANDIDATE_VERSION = 1
 """A candidate's ensemble is version 1 of its own repository; publication gives it its number."""
-
-
-def published_versions(repository: Path, name: str) -> dict[int, PublishedVersion]:
-    """The ledger of `name`, oldest first: every version that was ever put there whole, served or not."""
-    folder = repository / name
-    numbers = sorted(version_numbers(folder))
-    files = {number: folder / str(number) / PUBLISHED for number in numbers}
-    return {
-        number: PublishedVersion.model_validate_json(file.read_bytes())
-        for number, file in files.items()
-        if file.is_file()
-    }
 
 
 def version_numbers(folder: Path) -> list[int]:
@@ -60,13 +50,24 @@ def served_version(repository: Path, name: str) -> int | None:
         InputError: the configuration there is none that the kit wrote.
     """
     file = repository / name / CONFIG
-    if not file.is_file():
-        return None
-    versions = list(read_config(file).version_policy.specific.versions)
+    return version_in_config(file.read_text(encoding="utf-8"), str(file)) if file.is_file() else None
+
+
+def version_in_config(text: str, where: str) -> int:
+    """The one version that an ensemble's configuration serves.
+
+    Args:
+        text: its config.pbtxt.
+        where: its place, for errors.
+
+    Raises:
+        InputError: the configuration is none that the kit wrote.
+    """
+    versions = list(parse_config(text, where=where).version_policy.specific.versions)
     if len(versions) != 1:
         raise InputError(
             "this configuration was not written by the kit",
-            where=file,
+            where=where,
             got=f"version policy for {len(versions)} versions",
             expected="`version_policy { specific { versions: [N] } }`",
             hint="publish under another name, or move what is there out of the repository",
@@ -103,6 +104,6 @@ def read_manifest(folder: Path) -> Manifest:
         raise InputError(
             "there is no readable manifest",
             where=folder / MANIFEST,
-            got=str(error).partition("\n")[0],
+            got=" ".join(str(error).split()[:30]),
             hint="only `tritonkit build` writes one, for what has passed its gates",
         ) from None

@@ -110,7 +110,7 @@ def read_onnx_model(path: Path, *, has_custom_operators: bool = False) -> OnnxMo
         raise InputError("this ONNX file holds no graph", where=path, expected="a ModelProto with a graph")
 
     graph = model.graph
-    inferred = _inferred_outputs(model)
+    inferred, contradiction = _inferred_outputs(model)
     initializers = _initializer_names(graph)
     inputs = tuple(_tensor(value) for value in graph.input)
     return OnnxModel(
@@ -122,7 +122,10 @@ def read_onnx_model(path: Path, *, has_custom_operators: bool = False) -> OnnxMo
         overridable=tuple(tensor for tensor in inputs if tensor.name in initializers and model.ir_version >= 4),
         outputs=tuple(_merged(_tensor(value), inferred.get(value.name)) for value in graph.output),
         external_data=tuple(_external_data(graph.initializer)),
-        broken=tuple(_broken(model, raw_sizes, inferred, has_custom_operators=has_custom_operators)),
+        broken=(
+            *_broken(model, raw_sizes, inferred, has_custom_operators=has_custom_operators),
+            *((contradiction,) if contradiction is not None else ()),
+        ),
     )
 
 
@@ -149,19 +152,31 @@ def _tensor(value: Any) -> OnnxTensor:
     )
 
 
-def _inferred_outputs(model: Any) -> dict[str, OnnxTensor]:
-    """What inference says of the outputs by itself, without what the file says of them."""
+def _inferred_outputs(model: Any) -> tuple[dict[str, OnnxTensor], str | None]:
+    """What inference says of the outputs without what the file says of them, and why the graph contradicts itself."""
     import onnx  # noqa: PLC0415
 
     blank = onnx.ModelProto()
     blank.CopyFrom(model)
     for value in blank.graph.output:
         value.ClearField("type")
+    contradiction = None
+    infer = onnx.shape_inference.infer_shapes
     try:
-        inferred = onnx.shape_inference.infer_shapes(blank, data_prop=True)
-    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
-        return {}
-    return {value.name: _tensor(value) for value in inferred.graph.output if _has_rank(value)}
+        inferred = infer(blank, check_type=_is_all_onnx(model), strict_mode=_is_all_onnx(model), data_prop=True)
+    except (onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
+        contradiction = " ".join(str(error).split()) if _is_all_onnx(model) else None
+        try:
+            inferred = infer(blank, data_prop=True)
+        except (onnx.shape_inference.InferenceError, ValueError, RuntimeError):
+            return {}, contradiction
+    return {value.name: _tensor(value) for value in inferred.graph.output if _has_rank(value)}, contradiction
+
+
+def _is_all_onnx(model: Any) -> bool:
+    """Whether each operator is ONNX's own: of others onnx cannot infer, and what follows them would look wrong."""
+    domains = {entry.domain for entry in (*model.opset_import, *model.graph.node)}
+    return not model.functions and domains.issubset((*DEFAULT_DOMAINS, "ai.onnx.ml"))
 
 
 def _text(name: str | bytes) -> str:
@@ -170,7 +185,11 @@ def _text(name: str | bytes) -> str:
 
 
 def _has_rank(value: Any) -> bool:
-    return bool(value.type.WhichOneof("value") == "tensor_type" and value.type.tensor_type.HasField("shape"))
+    return _is_tensor(value) and bool(value.type.tensor_type.HasField("shape"))
+
+
+def _is_tensor(value: Any) -> bool:
+    return bool(value.type.WhichOneof("value") == "tensor_type")
 
 
 def _merged(declared: OnnxTensor, inferred: OnnxTensor | None) -> OnnxTensor:
@@ -259,6 +278,9 @@ def _broken(
         yield "the file imports no opset"
     yield from _broken_names(model.graph)
     yield from _contradicted_types(model.graph, inferred)
+    for value in model.graph.input:
+        if value.type.WhichOneof("value") is None or (_is_tensor(value) and not value.type.tensor_type.elem_type):
+            yield f"the graph's input {value.name!r} has no type"
     for value in (*model.graph.input, *model.graph.output):
         if value.type.tensor_type.elem_type in _UNSUPPORTED_TYPES:
             yield f"{value.name!r} is a tensor of complex numbers, which ONNX Runtime does not have"

@@ -1,62 +1,41 @@
 """A verified candidate -> the next version in a model repository, and back.
 
-Everything new is put beside what is served, by renames of whole folders; then one `os.replace` of the ensemble's
-`config.pbtxt` is the commit. Whoever reads the repository, at any moment and after any kill, sees the old version whole
-or the new one whole. A part never changes under its name, so versions share what is equal, and a version that is still
-served keeps what it calls.
+Everything new is put beside what is served; then replacing the ensemble's `config.pbtxt` is the commit. Whoever reads the
+repository, at any moment and after any kill, sees the old version whole or the new one whole. A part never changes under
+its name, so versions share what is equal, and a version that is still served keeps what it calls.
+
+A version that was put there whole and never committed is nobody's yet: publishing its candidate again commits it under
+the number that it took; publishing another one takes the next number.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
+import json
 import shutil
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tritonkit.repository.candidates import Candidate, check_candidate, read_candidate
 from tritonkit.repository.config import read_config, write_config
-from tritonkit.repository.digests import file_digest, first_difference, read_tree, tree_digest
-from tritonkit.repository.layout import (
-    CANDIDATE_VERSION,
-    CONFIG,
-    MANIFEST,
-    PARITY,
-    PUBLISHED,
-    published_versions,
-    read_manifest,
-    served_version,
-    version_numbers,
-)
-from tritonkit.spec.errors import ConflictError, GateError, InputError
-from tritonkit.spec.manifest import Manifest, PublishedVersion
-from tritonkit.spec.parity import ParityReport
+from tritonkit.repository.digests import first_difference, text_digest
+from tritonkit.repository.layout import CANDIDATE_VERSION, CONFIG, MANIFEST, PUBLISHED, read_manifest
+from tritonkit.repository.ledger import read_ledger, read_served, read_version_manifest, used_numbers
+from tritonkit.repository.signing import check_signature
+from tritonkit.repository.stores import open_store
+from tritonkit.repository.verify import verify_version
+from tritonkit.spec.errors import GateError, InputError
+from tritonkit.spec.manifest import PublishedVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-LOCK = ".tritonkit.lock"
-"""A file in the repository's root: Triton takes folders there for models, and leaves files alone."""
+    from tritonkit.repository.ledger import Served
+    from tritonkit.repository.signing import Trust
+    from tritonkit.repository.stores import Store
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A candidate that was checked.
-
-    Attributes:
-        repository: its folder.
-        manifest: what is in it.
-    """
-
-    repository: Path
-    manifest: Manifest
-
-    @property
-    def version_folder(self) -> Path:
-        """The ensemble's version folder, with manifest, proof and golden bundle."""
-        return self.repository / self.manifest.name / str(CANDIDATE_VERSION)
+__all__ = ["Candidate", "Change", "check_candidate", "publish", "rollback"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,203 +58,157 @@ class Change:
         return self.version != self.before
 
 
-def check_candidate(repository: Path) -> Candidate:
-    """Checks that `repository` is a candidate that passed its gates, bit for bit.
-
-    Raises:
-        InputError: there is no candidate.
-        GateError: its proof is missing, did not pass, or is about other files than these.
-    """
-    found = sorted(repository.glob(f"*/{CANDIDATE_VERSION}/{MANIFEST}"))
-    if len(found) != 1:
-        raise InputError(
-            "this is no candidate",
-            where=repository,
-            got=f"{len(found)} manifests",
-            expected="the folder `repository` of one build",
-            hint="tritonkit build makes it",
-        )
-    folder = found[0].parent
-    manifest = read_manifest(folder)
-    proof = folder / PARITY
-    if not proof.is_file() or file_digest(proof) != manifest.parity_sha256:
-        raise GateError(
-            "the proof of served parity is not the one of this manifest", where=proof, hint="build the candidate again"
-        )
-    report = ParityReport.model_validate_json(proof.read_bytes())
-    asked = {(comparison.level, comparison.protocol) for comparison in report.comparisons}
-    wanted = {("served", "grpc"), ("served", "http"), ("end_to_end", "grpc"), ("end_to_end", "http")}
-    if not report.passed or not asked >= wanted:
-        raise GateError("the candidate did not pass served parity over both protocols", where=proof)
-    name = folder.relative_to(repository).as_posix()
-    difference = first_difference(manifest.tree, read_tree(repository, without=(f"{name}/{MANIFEST}",)))
-    if difference is not None:
-        raise GateError(
-            "the candidate is no longer what was proven", where=repository, got=difference, hint="build it again"
-        )
-    return Candidate(repository=repository, manifest=manifest)
-
-
-def publish(candidate: Candidate, repository: Path) -> Change:
+def publish(
+    candidate: Candidate,
+    repository: str | Path,
+    *,
+    trial: Callable[[Candidate], None] | None = None,
+    trust: Trust | None = None,
+) -> Change:
     """Puts `candidate` into `repository` and makes it the served version of its name.
 
     A candidate that was published there before is not published again: its version is served again.
 
+    Args:
+        candidate: what `check_candidate` returned.
+        repository: a folder, or an object store's address.
+        trial: loads the candidate in a server of its own and asks it; raises `GateError` where it must not be served.
+        trust: who must have signed the candidate; `None` asks for no signature.
+
     Raises:
-        ConflictError: another publisher is at work, or a part's name is taken by other content.
+        ConflictError: another publisher is at work or was first, or a part's name is taken by other content.
+        GateError: the signature is missing or wrong; the candidate was changed meanwhile; its trial failed, in which
+            case it lies in a quarantine outside the repository with the reason.
         InputError: `repository` is a file or the root of a file system.
+        UnavailableError: the repository cannot be written or reached.
     """
-    name = candidate.manifest.name
-    with _only_publisher(repository) as staging:
-        before = served_version(repository, name)
-        number = _number_of(candidate, repository)
-        if number is None:
-            for part in candidate.manifest.parts:
-                _put_part(candidate, part.name, repository, staging)
-            number = max(version_numbers(repository / name), default=0) + 1
-            _put_version(candidate, number, repository, staging)
-        return _commit(repository, name, number, before, staging)
+    store = open_store(repository)
+    with store.publisher() as staging:
+        staged = _stage(candidate, staging)
+        if trust is not None:
+            check_signature(staged.version_folder, trust)
+        name = staged.manifest.name
+        served = read_served(store, name)
+        number = _number_of(staged, store)
+        whole = number in read_ledger(store, name)
+        if trial is not None and not whole:
+            _try_out(staged, trial, store)
+        for part in staged.manifest.parts:
+            store.put_folder(staged.repository / part.name, part.name)
+        number = number or max(used_numbers(store, name), default=0) + 1
+        if whole:
+            _check_stored(store, name, number, staging)
+        else:
+            _put_version(staged, number, served, store, staging)
+        return _commit(store, name, number, served)
 
 
-def rollback(repository: Path, name: str, version: int | None = None) -> Change:
-    """Serves an earlier version of `name` again: `version`, or the one published before the served one.
+def rollback(repository: str | Path, name: str, version: int | None = None) -> Change:
+    """Serves an earlier version of `name` again: `version`, or the one that the served one replaced.
 
     Raises:
-        ConflictError: another publisher is at work.
+        ConflictError: another publisher is at work or was first.
         InputError: there is no such version.
-        GateError: a part that it calls is no longer what was published.
+        GateError: what lies there is no longer what was published.
     """
-    with _only_publisher(repository) as staging:
-        before = served_version(repository, name)
-        ledger = published_versions(repository, name)
-        target = version or max((number for number in ledger if before is None or number < before), default=None)
+    store = open_store(repository)
+    with store.publisher() as staging:
+        served = read_served(store, name)
+        ledger = {number: line for number, line in read_ledger(store, name).items() if line.pruned_at is None}
+        line = ledger.get(served.version or 0)
+        target = version or (line.replaces if line else None)
         if target is None or target not in ledger:
             raise InputError(
-                f"{name} has no such version" if version else f"{name} has no earlier version",
-                where=repository,
-                got=version or before,
+                f"{name} has no such version" if version else f"{name} has no version before the served one",
+                where=store.address,
+                got=version or served.version,
                 expected=f"one of {', '.join(map(str, ledger))}" if ledger else "a published version",
+                hint=None if version else "--version names another one",
             )
-        for part, digest in ledger[target].parts.items():
-            _check_part(repository / part, digest)
-        return _commit(repository, name, target, before, staging)
+        _check_stored(store, name, target, staging)
+        return _commit(store, name, target, served)
 
 
-@contextmanager
-def _only_publisher(repository: Path) -> Iterator[Path]:
-    """Holds the repository's lock; yields an empty staging folder outside of it, on the same file system."""
-    repository = repository.absolute()
-    repository.mkdir(parents=True, exist_ok=True)
-    if repository.stat().st_dev != repository.parent.stat().st_dev:
-        raise InputError(
-            "the repository is the root of a file system, which leaves no room beside it to stage in",
-            where=repository,
-            hint="make a folder in it and publish there; Triton must not mount a volume's root (lost+found)",
+def _stage(candidate: Candidate, staging: Path) -> Candidate:
+    """A copy of the candidate that nobody else can change, and that is still what was checked."""
+    folder = staging / "candidate" / "repository"
+    shutil.copytree(candidate.repository, folder)
+    staged = Candidate(repository=folder, manifest=candidate.manifest)
+    difference = first_difference(staged.manifest.tree, read_candidate(folder, staged.manifest.name))
+    if difference is not None or read_manifest(staged.version_folder) != candidate.manifest:
+        raise GateError(
+            "the candidate was changed while it was read",
+            where=candidate.repository,
+            got=difference or f"another {MANIFEST}",
+            hint="publish it again when nobody writes there",
         )
-    with (repository / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConflictError(
-                "another publisher is at work in this repository", where=repository, hint="try again when it is done"
-            ) from None
-        staging = repository.parent / f".{repository.name}.staging"
-        # What is there was left by a publisher that was killed: this one holds the lock.
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir()
-        try:
-            yield staging
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+    return staged
 
 
-def _number_of(candidate: Candidate, repository: Path) -> int | None:
-    """The version under which this very candidate lies in the repository already."""
-    digest = file_digest(candidate.version_folder / MANIFEST)
-    ledger = published_versions(repository, candidate.manifest.name)
-    return next((number for number, line in ledger.items() if line.candidate_sha256 == digest), None)
+def _number_of(candidate: Candidate, store: Store) -> int | None:
+    """The number under which this very candidate lies in the repository, whole or half-written."""
+    name, digest = candidate.manifest.name, candidate.sha256
+    for number in used_numbers(store, name):
+        stored = store.read(f"{name}/{number}/{MANIFEST}")
+        if stored is not None and text_digest(stored.data.decode("utf-8", errors="replace")) == digest:
+            return number
+    return None
 
 
-def _put_part(candidate: Candidate, name: str, repository: Path, staging: Path) -> None:
-    source = candidate.repository / name
-    if (repository / name).is_dir():
-        difference = first_difference(read_tree(source), read_tree(repository / name))
-        if difference is not None:
-            raise ConflictError(
-                "a part's name is taken by other content",
-                where=repository / name,
-                got=difference,
-                hint="nothing was changed; if that folder is damaged, move it away and publish again",
-            )
-        return
-    shutil.copytree(source, staging / name)
-    _sync_tree(staging / name)
-    (staging / name).rename(repository / name)
-    _sync(repository)
+def _try_out(candidate: Candidate, trial: Callable[[Candidate], None], store: Store) -> None:
+    """Runs the trial; a candidate that fails is set aside with the reason, and nothing of it enters the repository."""
+    try:
+        trial(candidate)
+    except GateError as error:
+        folder = candidate.repository.parent
+        (folder / "reason.json").write_text(json.dumps(error.as_dict(), indent=2) + "\n", encoding="utf-8")
+        place = store.set_aside(folder, f"{candidate.manifest.name}-{candidate.sha256[:12]}")
+        raise GateError(
+            f"the candidate failed its trial: {error.what}",
+            where=error.where,
+            got=error.got,
+            expected=error.expected,
+            hint=f"nothing was published; it lies in {place}, with reason.json",
+        ) from error
 
 
-def _put_version(candidate: Candidate, number: int, repository: Path, staging: Path) -> None:
+def _put_version(candidate: Candidate, number: int, served: Served, store: Store, staging: Path) -> None:
+    """Puts the version beside the one that is served, with its line of the ledger."""
     name = candidate.manifest.name
-    staged = staging / str(number)
-    shutil.copytree(candidate.version_folder, staged)
     config = read_config(candidate.repository / name / CONFIG)
     config.version_policy.specific.versions[:] = [number]
-    (staged / CONFIG).write_text(write_config(config), encoding="utf-8")
     line = PublishedVersion(
         name=name,
         version=number,
-        candidate_sha256=file_digest(staged / MANIFEST),
-        parts={part.name: _digest(candidate.repository / part.name) for part in candidate.manifest.parts},
-        tree=read_tree(staged),
+        candidate_sha256=candidate.sha256,
+        replaces=served.version,
         published_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    (staged / PUBLISHED).write_text(line.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    _sync_tree(staged)
-    if (repository / name).is_dir():
-        staged.rename(repository / name / str(number))
-        _sync(repository / name)
-    else:
-        # The first version comes with its folder and configuration: a folder without a version keeps Triton from
-        # starting.
-        (staging / name).mkdir()
-        staged.rename(staging / name / str(number))
-        shutil.copyfile(staging / name / str(number) / CONFIG, staging / name / CONFIG)
-        _sync_tree(staging / name)
-        (staging / name).rename(repository / name)
-        _sync(repository)
+    (candidate.version_folder / CONFIG).write_text(write_config(config), encoding="utf-8")
+    (candidate.version_folder / PUBLISHED).write_text(line.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    if used_numbers(store, name):
+        store.put_folder(candidate.version_folder, f"{name}/{number}")
+        return
+    # The first version comes with its folder and configuration: a folder without a version keeps Triton from starting.
+    first = staging / name
+    first.mkdir()
+    shutil.copyfile(candidate.version_folder / CONFIG, first / CONFIG)
+    candidate.version_folder.rename(first / str(number))
+    store.put_folder(first, name)
 
 
-def _commit(repository: Path, name: str, number: int, before: int | None, staging: Path) -> Change:
+def _commit(store: Store, name: str, number: int, served: Served) -> Change:
     """The one step after which `number` is served."""
-    if number != served_version(repository, name):
-        shutil.copyfile(repository / name / str(number) / CONFIG, staging / CONFIG)
-        _sync(staging / CONFIG)
-        os.replace(staging / CONFIG, repository / name / CONFIG)  # noqa: PTH105 - the field's name for this step
-        _sync(repository / name)
-    return Change(name=name, version=number, before=before)
+    if number != read_served(store, name).version:
+        config = store.read(f"{name}/{number}/{CONFIG}")
+        if config is None:
+            raise GateError("this version has no configuration", where=f"{store.address}/{name}/{number}")
+        store.replace(f"{name}/{CONFIG}", config.data, served.config)
+    return Change(name=name, version=number, before=served.version)
 
 
-def _check_part(folder: Path, digest: str) -> None:
-    if not folder.is_dir():
-        raise GateError("a part of this version is gone", where=folder, hint="publish its candidate again")
-    if _digest(folder) != digest:
-        raise GateError("a part is no longer what was published", where=folder, hint="move it away and publish again")
-
-
-def _digest(folder: Path) -> str:
-    return tree_digest(read_tree(folder))
-
-
-def _sync_tree(folder: Path) -> None:
-    """Brings every byte below `folder` to the disk: a rename must not outlive the power that its content lost."""
-    for path in folder.rglob("*"):
-        _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _check_stored(store: Store, name: str, number: int, staging: Path) -> None:
+    """What was published once may have been changed since."""
+    parts = [part.name for part in read_version_manifest(store, name, number).parts]
+    folder = store.as_folder([*parts, f"{name}/{number}"], staging / "stored")
+    verify_version(folder, name, number)

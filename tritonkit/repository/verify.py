@@ -8,7 +8,9 @@ the ledger's line, which is not believed.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tritonkit.repository.config import read_config, write_config
@@ -18,18 +20,23 @@ from tritonkit.repository.layout import (
     CONFIG,
     MANIFEST,
     PUBLISHED,
+    SIGNATURE,
     read_manifest,
     served_version,
     version_numbers,
 )
+from tritonkit.repository.ledger import published_names, read_ledger, read_version_manifest
+from tritonkit.repository.signing import check_signature
+from tritonkit.repository.stores import open_store
 from tritonkit.spec.errors import GateError, InputError
-from tritonkit.spec.manifest import Manifest, Tree
+from tritonkit.spec.manifest import Tree
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tritonkit.repository.signing import Trust
+    from tritonkit.repository.stores import Store
 
-_AT_PUBLICATION = (MANIFEST, PUBLISHED, CONFIG)
-"""Files of a version folder that its manifest does not list."""
+_UNLISTED = (MANIFEST, SIGNATURE, PUBLISHED, CONFIG)
+"""Files of a version folder that its manifest does not list: they came after it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +83,84 @@ def verify(repository: Path, name: str, manifest_sha256: str | None = None) -> V
             expected=manifest_sha256,
             hint="ask for its digest, or take a copy of the version that is wanted (--copy-to)",
         )
-    if file_digest(repository / name / CONFIG) != _version_config_digest(folder, repository / name / CONFIG):
+    if file_digest(repository / name / CONFIG) != file_digest(_version_config(repository, name, number)):
         raise GateError("the configuration is not the served version's", where=repository / name / CONFIG)
-    return _compare(repository, read_manifest(folder), number, found)
+    return verify_version(repository, name, number)
+
+
+def verify_version(repository: Path, name: str, number: int) -> Verified:
+    """Compares one version of `name`, served or not, with its manifest.
+
+    Raises:
+        InputError: there is no manifest.
+        GateError: a file or folder is not the proven one.
+    """
+    folder = repository / name / str(number)
+    manifest = read_manifest(folder)
+    if manifest.name != name:
+        raise GateError("the manifest is another model's", where=folder / MANIFEST, got=manifest.name, expected=name)
+    parts = tuple(part.name for part in manifest.parts)
+    found = _as_candidate(repository, name, number, parts)
+    difference = first_difference(manifest.tree, found)
+    if difference is not None:
+        raise GateError(
+            "the repository does not hold what was proven",
+            where=repository,
+            got=f"version {number} of {name}: {difference}",
+            hint="publish the candidate again; what is there must not be served",
+        )
+    return Verified(
+        name=name, version=number, manifest_sha256=_manifest_digest(folder), parts=parts, files=len(found.files)
+    )
+
+
+def verify_repository(repository: str | Path, trust: Trust | None = None) -> tuple[Verified, ...]:
+    """Compares every version in a repository, but those that were pruned, with its manifest.
+
+    Folders that the kit did not publish are other models, and none of its business; inside a published name nothing may
+    be but what was published.
+
+    Args:
+        repository: a folder, or an object store's address.
+        trust: who must have signed each version; `None` asks for no signature.
+
+    Raises:
+        InputError: nothing is published there.
+        GateError: a file or folder is not the proven one, or a signature is missing or wrong.
+    """
+    store = open_store(repository)
+    names = published_names(store)
+    if not names:
+        raise InputError("the kit has published nothing here", where=store.address)
+    with tempfile.TemporaryDirectory(prefix="tritonkit-") as scratch:
+        return tuple(verified for name in names for verified in _verify_name(store, name, trust, Path(scratch)))
+
+
+def _verify_name(store: Store, name: str, trust: Trust | None, scratch: Path) -> list[Verified]:
+    numbers = [number for number, line in read_ledger(store, name).items() if line.pruned_at is None]
+    _refuse_strays(store, name)
+    parts = {part.name for number in numbers for part in read_version_manifest(store, name, number).parts}
+    folder = store.as_folder([*sorted(parts), name], scratch)
+    versions = [verify_version(folder, name, number) for number in numbers]
+    served = verify(folder, name)
+    if served.version not in numbers:
+        raise GateError("the served version is not in the ledger", where=f"{store.address}/{name}", got=served.version)
+    for number in numbers if trust is not None else ():
+        check_signature(folder / name / str(number), trust)
+    return versions
+
+
+def _refuse_strays(store: Store, name: str) -> None:
+    """An added empty version folder changes no file, and keeps Triton from starting."""
+    entries, ledger = store.list(name), read_ledger(store, name)
+    strays = [file for file in entries.files if file != CONFIG]
+    for entry in entries.folders:
+        begun = entry.isdecimal() and store.read(f"{name}/{entry}/{MANIFEST}") is not None
+        # In an object store a publication that did not end leaves part of a version, which is never served.
+        if not begun and (not entry.isdecimal() or int(entry) not in ledger):
+            strays.append(entry)
+    if strays:
+        raise GateError("something was added to what was published", where=f"{store.address}/{name}/{strays[0]}")
 
 
 def copy_verified(repository: Path, name: str, target: Path, manifest_sha256: str | None = None) -> Verified:
@@ -125,30 +207,15 @@ def _manifest_digest(folder: Path) -> str:
     return file_digest(file) if file.is_file() else ""
 
 
-def _version_config_digest(folder: Path, served: Path) -> str:
+def _version_config(repository: Path, name: str, number: int) -> Path:
     """A candidate's version folder holds no configuration of its own."""
-    own = folder / CONFIG
-    return file_digest(own if own.is_file() else served)
+    own = repository / name / str(number) / CONFIG
+    return own if own.is_file() else repository / name / CONFIG
 
 
-def _compare(repository: Path, manifest: Manifest, number: int, digest: str) -> Verified:
-    name = manifest.name
-    parts = tuple(part.name for part in manifest.parts)
-    found = _renamed(repository, name, number, parts)
-    difference = first_difference(manifest.tree, found)
-    if difference is not None:
-        raise GateError(
-            "the repository does not hold what was proven",
-            where=repository,
-            got=difference,
-            hint="publish the candidate again; what is there must not be served",
-        )
-    return Verified(name=name, version=number, manifest_sha256=digest, parts=parts, files=len(found.files))
-
-
-def _renamed(repository: Path, name: str, number: int, parts: tuple[str, ...]) -> Tree:
+def _as_candidate(repository: Path, name: str, number: int, parts: tuple[str, ...]) -> Tree:
     """What is there, under the paths and with the version number of the candidate that it came from."""
-    version = read_tree(repository / name / str(number), without=_AT_PUBLICATION)
+    version = read_tree(repository / name / str(number), without=_UNLISTED)
     place = f"{name}/{CANDIDATE_VERSION}"
     files = {f"{place}/{path}": digest for path, digest in version.files.items()}
     folders = [name, place, *(f"{place}/{path}" for path in version.directories)]
@@ -156,7 +223,7 @@ def _renamed(repository: Path, name: str, number: int, parts: tuple[str, ...]) -
         tree = read_tree(repository / part) if (repository / part).is_dir() else Tree(files={}, directories=())
         files |= {f"{part}/{path}": digest for path, digest in tree.files.items()}
         folders += [part, *(f"{part}/{path}" for path in tree.directories)]
-    config = read_config(repository / name / CONFIG)
+    config = read_config(_version_config(repository, name, number))
     config.version_policy.specific.versions[:] = [CANDIDATE_VERSION]
     files[f"{name}/{CONFIG}"] = text_digest(write_config(config))
     return Tree(files=files, directories=tuple(sorted(folders)))

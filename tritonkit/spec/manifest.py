@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tritonkit.spec.model import Document
+from tritonkit.spec.model import Document, Name
+
+PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,199}$")]
+"""A folder's name in a repository, so nothing that leads out of it or that Triton reads otherwise."""
 
 
 class Tree(Document):
@@ -22,7 +25,7 @@ class Tree(Document):
 class Part(Document):
     """A composing model of the ensemble."""
 
-    name: str = Field(description="Name in the repository: it ends in the first digits of the part's own digest.")
+    name: PartName = Field(description="Name in the repository: it ends in the first digits of the part's own digest.")
     role: Literal["preprocess", "model", "postprocess"]
     backend: str = Field(description="Triton backend that runs it.")
     digest: str = Field(description="sha256 over the part's files, with its name left out of its configuration.")
@@ -33,7 +36,7 @@ class Manifest(Document):
     """`manifest.json` in the ensemble's version folder of a verified candidate."""
 
     schema_version: Literal[1] = 1
-    name: str = Field(description="The served name.")
+    name: Name = Field(description="The served name.")
     variant: str
     target: str = Field(description="NGC release that it was built for.")
     parts: tuple[Part, ...]
@@ -48,12 +51,15 @@ class Manifest(Document):
 
 
 class PublishedVersion(Document):
-    """`published.json` in the ensemble's version folder: one line of the repository's ledger."""
+    """`published.json` in the ensemble's version folder: one line of the repository's ledger.
+
+    It says what happened, not what is there: that follows from manifest.json alone.
+    """
 
     schema_version: Literal[1] = 1
-    name: str
+    name: Name
     version: int = Field(ge=1, description="Never used again, whatever becomes of the version.")
     candidate_sha256: str = Field(description="Digest of manifest.json: what was published.")
-    parts: dict[str, str] = Field(description="Digest by name of every part that this version calls.")
-    tree: Tree = Field(description="Everything in the version folder but this file.")
+    replaces: int | None = Field(None, description="The version that was served until then: where a rollback leads.")
     published_at: str = Field(description="ISO 8601, UTC.")
+    pruned_at: str | None = Field(None, description="When its files were removed, of which this line remains.")
