@@ -86,7 +86,7 @@ def test_outputs_that_were_changed_are_made_again(stage, text):
 
 
 def test_an_error_of_the_kit_arrives_as_itself_and_leaves_no_outputs(stage, text, own_cache):
-    with pytest.raises(GateError, match="here: it is not equal; got 1; expected 2; full log: .*log.txt") as caught:
+    with pytest.raises(GateError, match=r"here: it is not equal; got 1; expected 2; full log: .*log.txt") as caught:
         run_stage(stage, Request(what="gate"), {"text": text})
     failed = caught.value.log_path.parent
     assert not (failed / "out").exists()
