@@ -105,7 +105,7 @@ RULES: tuple[Rule, ...] = (
         Verdict.NOT_EXECUTED,
         UnavailableError,
         blames_server=True,
-        hint="the model's Python process died; reloading the model starts it again",
+        hint="the model's Python process died; to unload and load the model starts it again",
     ),
     Rule(
         _codes(Code.UNIMPLEMENTED),

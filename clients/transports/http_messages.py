@@ -164,6 +164,15 @@ def _region_body(request: ControlRequest) -> Mapping[str, Any]:
     return document
 
 
+# The actions that are answered by an object, each with a key that it always has.
+_NAMED_BY: dict[Action, str] = {
+    Action.SERVER_METADATA: "name",
+    Action.MODEL_METADATA: "name",
+    Action.MODEL_CONFIG: "name",
+    Action.MODEL_STATISTICS: "model_stats",
+}
+
+
 def http_reply(message: Message, response: HttpResponse) -> InferReply | ControlReply:
     """The reply that a response holds.
 
@@ -176,10 +185,14 @@ def http_reply(message: Message, response: HttpResponse) -> InferReply | Control
         raise _refusal(response)
     if isinstance(message, InferRequest):
         return _infer_reply(response)
-    if not response.body:
+    if message.action is Action.REPOSITORY_INDEX:
+        return {"models": _document(response.body)}
+    if message.action not in _NAMED_BY:
         return {}
-    document = _document(response.body)
-    return {"models": document} if message.action is Action.REPOSITORY_INDEX else _object(document)
+    document = _object(_document(response.body))
+    if _NAMED_BY[message.action] not in document:
+        raise Fault(Code.MALFORMED, f"the answer is not Triton's: {response.body[:80]!r}")
+    return document
 
 
 def _readiness(response: HttpResponse) -> ControlReply:

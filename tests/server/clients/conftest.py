@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import struct
 import threading
 import time
@@ -16,6 +15,7 @@ from clients import Client
 from tritonkit.server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -87,7 +87,8 @@ CLASSIFY = (
         label = np.array([["cat", "dog"] for _ in pictures], np.object_)
         score = np.array([[0.75, 0.25] for _ in pictures], np.float32)
         index = np.array([[281, 1] for _ in pictures], np.int32)
-        return pb.InferenceResponse([pb.Tensor("label", label), pb.Tensor("score", score), pb.Tensor("class_id", index)])
+        outputs = {"label": label, "score": score, "class_id": index}
+        return pb.InferenceResponse([pb.Tensor(name, array) for name, array in outputs.items()])
 """
 )
 
@@ -303,7 +304,8 @@ def _reset(sock: socket.socket) -> None:
     """Closes with RST: lingering switched on, for no time."""
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        sock.shutdown(socket.SHUT_RD) if isinstance(sock, ssl.SSLSocket) else None
+        # A thread that waits in recv() would keep the connection open.
+        sock.shutdown(socket.SHUT_RD)
     sock.close()
 
 
