@@ -116,7 +116,8 @@ def test_each_section_says_what_it_should(good):
         "4.65 million", "opset 20, IR version 10", "9f8b2c41", "fp32 on onnxruntime, 18.6 MB",
         "Artefact", "Preprocessing", "Served model", "End to end", "42 %", "within 1.0\N{MULTIPLICATION SIGN}10⁻⁴",
         "Egyptian cat 61.2 %", "espresso 87.3 %", "gRPC 14.2 ms · HTTP 15.9 ms",
-        "Closed loop", "Objective p99<50ms: met.", "394 \N{EN DASH} 406", "Where the server spent the time", "71,412 bytes",
+        "Closed loop", "Objective p99<50ms: met.", "394 \N{EN DASH} 406", "71,412 bytes",
+        "Where the server spent the time",
         "5 stages in 1 min 26 s; 1 of them", "14 samples, their answers, and an ONNX file", "cached", "2.14.1",
         "tritonkit build x && echo '<ok>'",
     ):  # fmt: skip
