@@ -118,7 +118,8 @@ def test_each_section_says_what_it_should(good):
         "Egyptian cat 61.2 %", "espresso 87.3 %", "gRPC 14.2 ms · HTTP 15.9 ms",
         "Closed loop", "Objective p99<50ms: met.", "394 \N{EN DASH} 406", "71,412 bytes",
         "Where the server spent the time",
-        "5 stages in 1 min 26 s, 1 of them from the cache.", "14 samples, their answers, and an ONNX file", "cached", "2.14.1",
+        "5 stages in 1 min 26 s, 1 of them from the cache.", "14 samples, their answers, and an ONNX file",
+        "cached", "2.14.1",
         "tritonkit build x && echo '<ok>'",
     ):  # fmt: skip
         assert words in text, words
