@@ -53,7 +53,7 @@ def channel_options(address: Address, timeout: Timeout, tls: TLS | None) -> list
         ("grpc.max_receive_message_length", _INT32_MAX),
         # gRPC waits up to two minutes between attempts to reconnect by default, and adds a fifth at random.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 800),
+        ("grpc.max_reconnect_backoff_ms", 500),
         # Despite its name this is the time that one connection attempt may take.
         ("grpc.min_reconnect_backoff_ms", int(timeout.connect * 1000)),
         # Finds a connection whose other end has vanished, while a call waits on it. A server that forbids so

@@ -48,6 +48,8 @@ VERBS: tuple[Verb, ...] = (
     Verb("serve", "run a real Triton on a repository, in the foreground"),
     Verb("parity", "replay a golden bundle against any Triton and compare its answers"),
     Verb("infer", "send files to a served model and print its answers"),
+    Verb("health", "say whether a server, and which of its models, are ready"),
+    Verb("metadata", "say what a server serves, and what a model takes and gives"),
     Verb("bench", "load-test a served model"),
     Verb("report", "draw the HTML page of a build"),
 )
