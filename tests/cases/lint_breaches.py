@@ -132,6 +132,13 @@ BREACHES: Mapping[str, Breach] = {
         },
         release="24.10",
     ),
+    "model-file-outside": Breach(
+        files={
+            "m/config.pbtxt": (LINEAR + 'default_model_filename: "../net.onnx"\n').encode(),
+            "m/1/keep": b"",
+            "m/net.onnx": onnxruntime_models.linear(),
+        }
+    ),
     "cpu-accelerator": onnx_breach(accelerator("cpu", 'name: "dnnl"')),
     "gpu-accelerator": onnx_breach(accelerator("gpu", 'name: "tensort"'), gpus=True),
     "gpu-accelerator-parameter": onnx_breach(

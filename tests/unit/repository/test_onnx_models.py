@@ -81,6 +81,10 @@ LOADING = {
 
 OTHER_TYPE = identity(["N", 4])
 OTHER_TYPE.graph.output[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+NO_INPUT_TYPE = identity(["N", 4])
+NO_INPUT_TYPE.graph.input[0].ClearField("type")
+NO_ELEMENT_TYPE = identity(["N", 4])
+NO_ELEMENT_TYPE.graph.output[0].type.tensor_type.elem_type = 0
 SHORT_WEIGHTS = onnx.TensorProto()
 SHORT_WEIGHTS.CopyFrom(WEIGHTS)
 SHORT_WEIGHTS.raw_data = WEIGHTS.raw_data[:100]
@@ -95,8 +99,21 @@ REFUSED = {
     "written_twice": model([helper.make_node("Identity", ["x"], ["y"])] * 2, [value("x", ["N"])], [value("y", ["N"])]),
     "input_twice": model([helper.make_node("Identity", ["x"], ["y"])], [value("x", [1])] * 2, [value("y", [1])]),
     "other_type": OTHER_TYPE,
+    "no_input_type": NO_INPUT_TYPE,
+    "no_element_type": NO_ELEMENT_TYPE,
+    "shapes_that_do_not_fit": model(
+        [helper.make_node("Add", ["a", "b"], ["y"])], [value("a", [2]), value("b", [3])], [value("y", [3])]
+    ),
+    "types_that_do_not_fit": model(
+        [helper.make_node("Add", ["a", "b"], ["y"])],
+        [value("a", [2]), value("b", [2], TensorProto.INT64)],
+        [value("y", [2])],
+    ),
     "complex": identity(["N"], element=TensorProto.COMPLEX64),
     "unknown_operator": model([helper.make_node("Foo", ["x"], ["y"])], [value("x", ["N"])], [value("y", ["N"])]),
+    "unknown_attribute": model(
+        [helper.make_node("Identity", ["x"], ["y"], nothing=1)], [value("x", ["N"])], [value("y", ["N"])]
+    ),
     "newer_operator": model(
         [helper.make_node("Gelu", ["x"], ["y"])], [value("x", ["N"])], [value("y", ["N"])], opset=13
     ),

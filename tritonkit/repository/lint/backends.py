@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from tritonkit.repository.lint.backend_fields import (
@@ -130,6 +131,20 @@ def model_file(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
             + ("" if any(folder.iterdir()) else ": its directory is empty, which can leave a server waiting for ever"),
             fix=_fix_for_missing_file(folder.iterdir(), filename),
         )
+
+
+def model_file_outside(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """A file name that leads out of the version directory is followed, past everything that verifies the model."""
+    del repository
+    names = {"default_model_filename": model.given.default_model_filename}
+    names |= {f"cc_model_filenames.{key}": name for key, name in model.given.cc_model_filenames.items()}
+    for key, name in names.items():
+        if ".." in PurePosixPath(name).parts:
+            yield Finding(
+                key=key,
+                cause=f"{name} is outside the version directory: the model changes without its version",
+                fix="put the file into the version directory",
+            )
 
 
 def repository_agent(model: ModelFacts, repository: Repository) -> Iterator[Finding]:

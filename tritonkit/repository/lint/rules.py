@@ -80,6 +80,12 @@ RULES: tuple[Rule, ...] = (
     Rule(id="backend-runtime", check=backends.backend_runtime, source=f"{_BACKEND_MODEL} GetBackendLibraryProperties"),
     Rule(id="model-file", check=backends.model_file, source=f"{_ONNX} LoadModel; {_MEASURED}"),
     Rule(
+        id="model-file-outside",
+        check=backends.model_file_outside,
+        source="core/src/backend_model.cc; NVIDIA product security 2026/5816",
+        severity="warning",
+    ),
+    Rule(
         id="repository-agent",
         check=backends.repository_agent,
         source=f"{_MANAGER} CreateAgentModelListWithLoadAction; server/build.py enable_all",
