@@ -116,7 +116,8 @@ def _comment(lines: list[str], line: int, column: int) -> tuple[str, dict[str, A
     first = line
     while first > 0 and lines[first - 1].startswith(prefix):
         first -= 1
-    words, extra = [], {}
+    words: list[str] = []
+    extra: dict[str, Any] = {}
     for text in (lines[i].removeprefix(prefix) for i in range(first, line)):
         if text.startswith("@schema "):
             extra |= yaml.safe_load(text.removeprefix("@schema "))
