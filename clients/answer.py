@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from .messages import Parameter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class Timing(NamedTuple):
     """Where the caller's time went, in seconds by the client's monotonic clock.
 
     Attributes:
@@ -44,7 +43,8 @@ class Category:
     label: str
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+# Not frozen: to make it takes a microsecond less, as for the named tuples of `messages.py`.
+@dataclass(slots=True, eq=False, kw_only=True)
 class Answer(Mapping[str, "NDArray[Any]"]):
     """The outputs by name, as numpy arrays, and how they came.
 

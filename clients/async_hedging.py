@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import TYPE_CHECKING
 
 from .messages import Fault
@@ -18,11 +17,11 @@ if TYPE_CHECKING:
 async def send_hedged_async(step: Attempt, transports: Sequence[AsyncTransport]) -> Hedged:
     """Makes the attempt `step`, which has a backup; the slower of two requests is cancelled."""
     backup = step.backup
-    assert backup is not None  # noqa: S101 - the caller looks
+    assert backup is not None
 
     def start(replica: int, timeout: float) -> asyncio.Task[Reply | Fault]:
-        exchange = dataclasses.replace(step.exchange, timeout=timeout)
-        return asyncio.create_task(_async_outcome(transports[replica], dataclasses.replace(step, exchange=exchange)))
+        exchange = step.exchange._replace(timeout=timeout)
+        return asyncio.create_task(_async_outcome(transports[replica], step._replace(exchange=exchange)))
 
     tasks = {start(step.replica, step.exchange.timeout): step.replica}
     try:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from .counts import Counters
-from .errors import CancelledCallError, CircuitOpenError, ClientError, OverloadedError
+from .errors import CancelledCallError, CircuitOpenError, ClientError, DeadlineError, OverloadedError
 from .messages import Code, ControlRequest, Exchange, Fault, InferRequest, Message
 from .replicas import Replicas
 from .retry import Budget, Rule, judge, may_repeat, pause_before
@@ -43,13 +43,30 @@ class Attempts:
             ClientError: the last attempt failed, and the call may not be repeated.
         """
         tried: list[int] = []
+        hedged = self._hedges is not None and isinstance(message, InferRequest)
+        longest = self._options.timeout.attempt
         while True:
             replica = self.replicas.pick(tried) if terms.replica is None else terms.replica
             if replica is None:
                 raise self._circuit_open(message, len(tried))
-            tried.append(replica)
             began = time.monotonic()
-            outcome = yield from self._attempt(message, terms, replica, terms.deadline - began)
+            left = terms.deadline - began
+            outcome: Reply | Fault | Hedged
+            if left <= 0:
+                self.replicas.released(replica)
+                raise self._too_late(message, replica, len(tried))
+            tried.append(replica)
+            timeout = left if longest is None or left < longest else longest
+            exchange = Exchange(timeout, terms.headers, self._options.compression, terms.cancellation)
+            try:
+                outcome = cast(
+                    "Reply | Fault | Hedged",
+                    (yield Attempt(replica, message, exchange, self._backup(terms, replica) if hedged else None)),
+                )
+            except BaseException:
+                # The driver was interrupted, or its task cancelled: that says nothing of the server.
+                self.replicas.released(replica)
+                raise
             if isinstance(outcome, Hedged):
                 if outcome.doubled:
                     self.counters.add("hedges", "attempts")
@@ -67,40 +84,15 @@ class Attempts:
             pause = self._pause(rule, terms, tried)
             if pause is None:
                 raise self.failure(outcome, message, replica, len(tried))
-            if isinstance(message, InferRequest):
-                self.counters.add("retries")
             if pause:
                 yield Pause(pause, terms.cancellation)
-
-    def _attempt(self, message: Message, terms: Terms, replica: int, left: float) -> Plan[Reply | Fault | Hedged]:
-        if left <= 0:
-            self.replicas.released(replica)
-            return Fault(Code.DEADLINE, "the deadline passed before the request was sent")
-        backup = None
-        if isinstance(message, InferRequest):
-            self.counters.add("attempts")
-            backup = self._backup(terms, replica)
-        longest = self._options.timeout.attempt
-        exchange = Exchange(
-            timeout=left if longest is None else min(left, longest),
-            headers=terms.headers,
-            compression=self._options.compression,
-            cancellation=terms.cancellation,
-        )
-        try:
-            outcome = yield Attempt(replica, message, exchange, backup)
-        except BaseException:
-            # The driver was interrupted, or its task cancelled: that says nothing of the server.
-            self.replicas.released(replica)
-            raise
-        return cast("Reply | Fault | Hedged", outcome)
 
     def _backup(self, terms: Terms, replica: int) -> Backup | None:
         if self._hedges is None or not terms.idempotent or terms.replica is not None:
             return None
         self._hedges.earn()
         hedge = self._options.hedge
-        assert hedge is not None  # noqa: S101 - there is a budget for it
+        assert hedge is not None
         return Backup(self.replicas.backup(replica), hedge.after, self._hedges.spend)
 
     def _record(self, rule: Rule, replica: int) -> bool:
@@ -123,7 +115,7 @@ class Attempts:
         moves = terms.replica is None and rule.error is not OverloadedError and self.replicas.another(tried)
         if moves:
             return 0.0 if time.monotonic() < terms.deadline else None
-        pause = pause_before(len(tried) + 1, self._options.retry, random.random())  # noqa: S311 - jitter, no secret
+        pause = pause_before(len(tried) + 1, self._options.retry, random.random())
         if time.monotonic() + pause >= terms.deadline:
             return None
         if not self._budget.spend():
@@ -179,6 +171,10 @@ class Attempts:
             attempt=attempt,
             retryable=retryable,
         )
+
+    def _too_late(self, message: Message, replica: int, attempt: int) -> Failure:
+        reason = "the deadline passed before the request was sent" + (" again" if attempt else "")
+        return self.error(DeadlineError, reason, message, replica, attempt, retryable=True)
 
     def _circuit_open(self, message: Message, attempt: int) -> Failure:
         return self.error(

@@ -45,7 +45,7 @@ _LENGTH = struct.Struct("<I")
 
 @functools.cache
 def _bfloat16() -> np.dtype[Any]:
-    import ml_dtypes  # noqa: PLC0415 - only models with BF16 tensors need it
+    import ml_dtypes
 
     dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
     return dtype
@@ -88,6 +88,9 @@ def encode(array: NDArray[Any], datatype: str) -> Content:
         return _encode_strings(array)
     if not array.size:
         return b""
+    # numpy shows no buffer of the types that ml_dtypes adds, whose kind is "V".
+    if array.flags.c_contiguous and array.ndim and array.dtype.kind != "V":
+        return array.data.cast("B")
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 

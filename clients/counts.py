@@ -11,7 +11,7 @@ class Counts:
     """Totals since the client was made.
 
     Attributes:
-        calls: inferences that the caller asked for and that passed the client's own checks.
+        calls: inferences that passed the client's own checks and have ended.
         attempts: requests sent for them, retries and hedges included.
         retries: attempts after the first.
         hedges: second requests sent because the first was slow.
@@ -44,6 +44,17 @@ class Counters:
         with self._lock:
             for name in names:
                 self._totals[name] += 1
+
+    def call_ended(self, attempts: int, *, failed: bool) -> None:
+        """An inference ended after `attempts`."""
+        with self._lock:
+            totals = self._totals
+            totals["calls"] += 1
+            totals["attempts"] += attempts
+            if attempts > 1:
+                totals["retries"] += attempts - 1
+            if failed:
+                totals["failures"] += 1
 
     def read(self) -> Counts:
         """The totals now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ def send_hedged(step: Attempt, transports: Sequence[Transport], pool: ThreadPool
         pool: has a thread for each request in flight.
     """
     backup = step.backup
-    assert backup is not None  # noqa: S101 - the caller looks
+    assert backup is not None
     cancellations: list[Cancellation] = []
     outer = step.exchange.cancellation
 
@@ -33,8 +32,8 @@ def send_hedged(step: Attempt, transports: Sequence[Transport], pool: ThreadPool
         cancellations.append(cancellation)
         if outer is not None:
             outer.attach(cancellation.cancel)
-        exchange = dataclasses.replace(step.exchange, timeout=timeout, cancellation=cancellation)
-        return pool.submit(_outcome, transports[replica], dataclasses.replace(step, exchange=exchange))
+        exchange = step.exchange._replace(timeout=timeout, cancellation=cancellation)
+        return pool.submit(_outcome, transports[replica], step._replace(exchange=exchange))
 
     try:
         futures = {submit(step.replica, step.exchange.timeout): step.replica}

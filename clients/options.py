@@ -53,8 +53,7 @@ class Retry:
         max_backoff: seconds.
         budget: retries per successful call, over the client's life: 0.1 keeps what overloaded servers see below
             1.1 times what was offered.
-        reserve: retries that the budget holds at the start, so that a client with few calls has some at all,
-            and the most that it saves up.
+        reserve: retries that the budget holds at the start, so that a client with few calls has some at all.
     """
 
     attempts: int = 3

@@ -7,7 +7,6 @@ so deadlines, retries, replicas and checks are written once, here and in `attemp
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 import time
 from dataclasses import dataclass
@@ -34,13 +33,16 @@ from .steps import Options, Plan, RequestChoices, Sent, Terms
 from .telemetry import find_telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .messages import Cancellation, Fault
     from .regions import Regions
 
 # A refusal against a signature older than this is checked against a fresh one: the model may have been replaced.
 _STALE_AFTER_SECONDS = 1.0
+
+# The signature of every model, for a client that does not check.
+_UNKNOWABLE: tuple[float, ModelDescription | None] = (0.0, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,11 @@ class Plans:
         self.endpoints = tuple(endpoints)
         self.attempts = Attempts(endpoints, options)
         self._options = options
-        self._descriptions: dict[tuple[str, str], tuple[float, ModelDescription]] = {}
+        self._descriptions: dict[tuple[str, str], tuple[float, ModelDescription | None]] = {}
         self._telemetry = find_telemetry()
         self._regions: Regions | None = None
         if options.shared_memory is not None:
-            from .regions import Regions  # noqa: PLC0415 - imports multiprocessing
+            from .regions import Regions
 
             self._regions = Regions(options.shared_memory, self.attempts)
 
@@ -108,34 +110,85 @@ class Plans:
         model: str,
         inputs: Mapping[str, Any],
         *,
+        outputs: Sequence[str] | None = None,
         version: str = "",
+        request_id: str = "",
+        parameters: Mapping[str, Parameter] | None = None,
+        priority: int = 0,
+        classes: Mapping[str, int] | None = None,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         idempotent: bool = True,
         cancellation: Cancellation | None = None,
-        **choices: Unpack[RequestChoices],
     ) -> Plan[Answer]:
         """One inference: check, encode, send, decode."""
         began = time.monotonic()
-        terms = Terms(
-            deadline=began + (self._options.timeout.call if timeout is None else timeout),
-            idempotent=idempotent,
-            attempts=self._options.retry.attempts,
-            headers=self._headers(headers),
-            cancellation=cancellation,
-        )
-        prepared = yield from self._prepared(terms, model, inputs, version=version, **choices)
-        return (yield from self._answered(*prepared, terms, began))
+        options = self._options
+        deadline = began + (options.timeout.call if timeout is None else timeout)
+        terms = Terms(deadline, options.retry.attempts, idempotent, None, self._headers(headers), cancellation)
+
+        def ready(description: ModelDescription | None) -> InferRequest:
+            return prepare(
+                model,
+                inputs,
+                description=description,
+                version=version,
+                request_id=request_id,
+                outputs=outputs,
+                classes=classes,
+                parameters=parameters,
+                priority=priority,
+                allow_nan=options.allow_nan,
+            )
+
+        request, description = yield from self._prepared(model, version, ready, terms)
+        return (yield from self._answered(request, description, terms, began))
+
+    def _prepared(
+        self,
+        model: str,
+        version: str,
+        ready: Callable[[ModelDescription | None], InferRequest],
+        terms: Terms,
+    ) -> Plan[tuple[InferRequest, ModelDescription | None]]:
+        """The checked and encoded request, and what it was checked against."""
+        known = self._descriptions.get((model, version)) if self._options.validate else _UNKNOWABLE
+        if known is None:
+            known = yield from self._described(model, version, terms)
+        described_at, description = known
+        try:
+            return ready(description), description
+        except InvalidRequestError:
+            if description is None or time.monotonic() - described_at < _STALE_AFTER_SECONDS:
+                raise
+        _, description = yield from self._described(model, version, terms)
+        return ready(description), description
+
+    def _described(self, model: str, version: str, terms: Terms) -> Plan[tuple[float, ModelDescription | None]]:
+        """Asks for the model's signature and keeps it (calls that begin together may each ask)."""
+        message = ControlRequest(action=Action.MODEL_METADATA, model=model, version=version)
+        sent = yield from self.attempts.send(message, terms)
+        metadata = model_metadata(cast("ControlReply", sent.reply))
+        config: ControlReply | None = None
+        try:
+            message = ControlRequest(action=Action.MODEL_CONFIG, model=model, version=version)
+            sent = yield from self.attempts.send(message, terms)
+            config = cast("ControlReply", sent.reply)
+        except DeniedError:
+            # A careful server keeps its configuration to administrators; the signature is enough for most checks.
+            pass
+        known = (time.monotonic(), describe(metadata, config))
+        self._descriptions[model, version] = known
+        return known
 
     def _answered(
         self, request: InferRequest, description: ModelDescription | None, terms: Terms, began: float
     ) -> Plan[Answer]:
         prepared = time.monotonic()
-        self.attempts.counters.add("calls")
         span = None
         if self._telemetry is not None and self._telemetry.configured():
             span, trace_headers = self._telemetry.begin(request, self.endpoints)
-            terms = dataclasses.replace(terms, headers=(*terms.headers, *trace_headers))
+            terms = terms._replace(headers=(*terms.headers, *trace_headers))
         try:
             if self._regions is None:
                 sent = yield from self.attempts.send(request, terms)
@@ -143,68 +196,16 @@ class Plans:
                 sent = yield from self._regions.send(request, description, terms)
             answer = self._answer(sent, request, began=began, prepared=prepared)
         except ClientError as error:
-            self.attempts.counters.add("failures")
+            self.attempts.counters.call_ended(error.attempt, failed=True)
             if isinstance(error, InvalidRequestError):
                 self._descriptions.pop((request.model, request.version), None)
             if span is not None:
                 span.failed(error)
             raise
+        self.attempts.counters.call_ended(sent.attempts, failed=False)
         if span is not None:
             span.succeeded(answer)
         return answer
-
-    def _prepared(
-        self,
-        terms: Terms,
-        model: str,
-        inputs: Mapping[str, Any],
-        *,
-        version: str,
-        **choices: Unpack[RequestChoices],
-    ) -> Plan[tuple[InferRequest, ModelDescription | None]]:
-        """The checked and encoded request, and what it was checked against; see `preparation.prepare`."""
-        described_at, description = yield from self._description(model, version, terms)
-        while True:
-            try:
-                request = prepare(
-                    model,
-                    inputs,
-                    description=description,
-                    version=version,
-                    allow_nan=self._options.allow_nan,
-                    **choices,
-                )
-            except InvalidRequestError:
-                if description is None or time.monotonic() - described_at < _STALE_AFTER_SECONDS:
-                    raise
-            else:
-                return request, description
-            self._descriptions.pop((model, version), None)
-            described_at, description = yield from self._description(model, version, terms)
-
-    def _description(self, model: str, version: str, terms: Terms) -> Plan[tuple[float, ModelDescription | None]]:
-        """The model's signature, asked for at its first use (calls that begin together may each ask)."""
-        if not self._options.validate:
-            return 0.0, None
-        known = self._descriptions.get((model, version))
-        if known is not None:
-            return known
-        sent = yield from self.attempts.send(
-            ControlRequest(action=Action.MODEL_METADATA, model=model, version=version), terms
-        )
-        metadata = model_metadata(cast("ControlReply", sent.reply))
-        config: ControlReply | None = None
-        try:
-            sent = yield from self.attempts.send(
-                ControlRequest(action=Action.MODEL_CONFIG, model=model, version=version), terms
-            )
-            config = cast("ControlReply", sent.reply)
-        except DeniedError:
-            # A careful server keeps its configuration to administrators; the signature is enough for most checks.
-            pass
-        entry = (time.monotonic(), describe(metadata, config))
-        self._descriptions[model, version] = entry
-        return entry
 
     def _answer(self, sent: Sent, request: InferRequest, *, began: float, prepared: float) -> Answer:
         received = time.monotonic()
@@ -229,9 +230,7 @@ class Plans:
             request_id=reply.request_id,
             endpoint=self.endpoints[sent.replica],
             attempts=sent.attempts,
-            timing=Timing(
-                total=ended - began, prepare=prepared - began, exchange=sent.seconds, decode=ended - received
-            ),
+            timing=Timing(ended - began, prepared - began, sent.seconds, ended - received),
             parameters=reply.parameters,
         )
 
@@ -266,9 +265,20 @@ class Plans:
             replica=replica,
             headers=self._headers(headers),
         )
-        request, description = yield from self._prepared(terms, state.model, inputs, version=state.version, **choices)
+
+        def ready(description: ModelDescription | None) -> InferRequest:
+            return prepare(
+                state.model,
+                inputs,
+                description=description,
+                version=state.version,
+                allow_nan=self._options.allow_nan,
+                **choices,
+            )
+
+        request, description = yield from self._prepared(state.model, state.version, ready, terms)
         marks: dict[str, Parameter] = {"sequence_id": state.id, "sequence_start": first, "sequence_end": last}
-        request = dataclasses.replace(request, parameters={**request.parameters, **marks})
+        request = request._replace(parameters={**request.parameters, **marks})
         try:
             answer = yield from self._answered(request, description, terms, began)
         except UnavailableError as error:
@@ -308,7 +318,18 @@ class Plans:
             headers=self._headers(headers),
             cancellation=cancellation,
         )
-        request, _ = yield from self._prepared(terms, model, inputs, version=version, **choices)
+
+        def ready(description: ModelDescription | None) -> InferRequest:
+            return prepare(
+                model,
+                inputs,
+                description=description,
+                version=version,
+                allow_nan=self._options.allow_nan,
+                **choices,
+            )
+
+        request, _ = yield from self._prepared(model, version, ready, terms)
         exchange = Exchange(
             timeout=self._options.timeout.stream if timeout is None else timeout,
             headers=terms.headers,

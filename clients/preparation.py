@@ -10,7 +10,7 @@ import numpy as np
 
 from .codec import datatype_of, encode, numpy_dtype
 from .errors import InvalidRequestError
-from .messages import InferRequest, Parameter, RequestedOutput, Tensor
+from .messages import NO_PARAMETERS, InferRequest, Parameter, RequestedOutput, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .metadata import ModelDescription, TensorMetadata
-
-_NO_PARAMETERS: Mapping[str, Parameter] = {}
 
 _RESERVED = frozenset(
     {"sequence_id", "sequence_start", "sequence_end", "priority", "timeout", "headers", "binary_data_output"}
@@ -61,12 +59,12 @@ def prepare(
         InvalidRequestError: the request would be refused, or its answer would have no meaning.
     """
     return InferRequest(
-        model=model,
-        version=version,
-        request_id=request_id,
-        inputs=_inputs(model, inputs, description, allow_nan=allow_nan),
-        outputs=_outputs(model, outputs, classes or {}, description),
-        parameters=_parameters(model, parameters, priority),
+        model,
+        _inputs(model, inputs, description, allow_nan=allow_nan),
+        version,
+        request_id,
+        _outputs(model, outputs, classes or {}, description) if outputs is not None or classes else (),
+        _parameters(model, parameters, priority) if parameters or priority else NO_PARAMETERS,
     )
 
 
@@ -89,11 +87,11 @@ def _inputs(
                 expected=_listing(wanted.values()),
                 model=model,
             )
+    batch = description.max_batch_size
     tensors = tuple(
-        _tensor(model, name, value, wanted[name], description.max_batch_size, allow_nan=allow_nan)
-        for name, value in values.items()
+        [_tensor(model, name, value, wanted[name], batch, allow_nan=allow_nan) for name, value in values.items()]
     )
-    if len(tensors) > 1 and description.max_batch_size and len({tensor.shape[0] for tensor in tensors}) > 1:
+    if len(tensors) > 1 and batch and len({tensor.shape[0] for tensor in tensors}) > 1:
         raise InvalidRequestError(
             "the inputs differ in their batch dimension",
             where=model,
@@ -133,14 +131,16 @@ def _tensor(
         content = encode(array, datatype)
     except TypeError as error:
         raise InvalidRequestError(str(error), where=f"{model}: {name}", model=model) from None
-    return Tensor(name=name, datatype=datatype, shape=array.shape, content=content)
+    return Tensor(name, datatype, array.shape, content)
 
 
 def _has_nan(array: NDArray[Any]) -> bool:
     if array.dtype.itemsize == 2:
         # numpy looks at half floats one by one; their bits as integers are ten times faster.
         return bool(((array.view(np.uint16) & 0x7FFF) > 0x7C00).any())
-    return bool(np.isnan(array).any())
+    # The greatest of numbers with a NaN among them is NaN: one pass, and no temporary array.
+    greatest = np.maximum.reduce(array, axis=None, initial=-np.inf)
+    return bool(greatest != greatest)
 
 
 def _as_array(
@@ -246,8 +246,6 @@ def _wrong_type(
 def _outputs(
     model: str, names: Sequence[str] | None, classes: Mapping[str, int], description: ModelDescription | None
 ) -> tuple[RequestedOutput, ...]:
-    if names is None and not classes:
-        return ()
     if isinstance(names, str):
         raise InvalidRequestError(
             "outputs is a sequence of names", where=model, got=repr(names), expected=f"[{names!r}]", model=model
@@ -269,8 +267,6 @@ def _outputs(
 
 
 def _parameters(model: str, parameters: Mapping[str, Parameter] | None, priority: int) -> Mapping[str, Parameter]:
-    if not parameters and not priority:
-        return _NO_PARAMETERS
     checked: dict[str, Parameter] = {}
     for name, value in (parameters or {}).items():
         if name in _RESERVED or name.startswith("triton_"):

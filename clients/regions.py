@@ -66,7 +66,7 @@ class Regions:
                 self._give(block, usable=False)
                 raise
             self._give(block, usable=True)
-            return dataclasses.replace(sent, reply=reply)
+            return sent._replace(reply=reply)
         raise AssertionError("the second round returns or raises")
 
     def close(self, terms: Terms) -> Plan[None]:
@@ -162,24 +162,22 @@ def _placed(
             continue
         block.write(offset, content)
         region = Region(name=block.name, offset=offset, byte_size=len(content))
-        inputs.append(dataclasses.replace(tensor, content=region))
+        inputs.append(tensor._replace(content=region))
     placed_outputs = tuple(
         dataclasses.replace(output, region=Region(name=block.name, offset=offset, byte_size=size)) if size else output
         for (output, size), offset in zip(outputs, offsets[len(request.inputs) :], strict=True)
     )
-    return dataclasses.replace(request, inputs=tuple(inputs), outputs=placed_outputs)
+    return request._replace(inputs=tuple(inputs), outputs=placed_outputs)
 
 
 def _fetched(reply: InferReply, request: InferRequest, block: Block) -> InferReply:
     """The reply with the tensors that the server wrote into `block` copied out: the next call will overwrite them."""
     regions = {output.name: output.region for output in request.outputs if output.region is not None}
     outputs = tuple(
-        dataclasses.replace(tensor, content=_read(block, regions[tensor.name], tensor))
-        if tensor.name in regions
-        else tensor
+        tensor._replace(content=_read(block, regions[tensor.name], tensor)) if tensor.name in regions else tensor
         for tensor in reply.outputs
     )
-    return dataclasses.replace(reply, outputs=outputs)
+    return reply._replace(outputs=outputs)
 
 
 def _read(block: Block, region: Region, tensor: Tensor) -> bytes:

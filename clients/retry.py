@@ -165,6 +165,10 @@ def pause_before(attempt: int, retry: Retry, chance: float) -> float:
     return chance * min(retry.max_backoff, retry.backoff * 2.0 ** (attempt - 2))
 
 
+# Retries that a long run of successes saves up.
+_MOST_SAVED = 10.0
+
+
 class Budget:
     """How many more retries a client may make; safe under threads.
 
@@ -174,12 +178,14 @@ class Budget:
 
     def __init__(self, *, rate: float, reserve: float) -> None:
         self._rate = rate
-        self._most = max(reserve, 10.0) if rate else reserve
+        self._most = max(reserve, _MOST_SAVED)
         self._left = reserve
         self._lock = threading.Lock()
 
     def earn(self) -> None:
         """A call succeeded."""
+        if self._left >= self._most:
+            return
         with self._lock:
             self._left = min(self._most, self._left + self._rate)
 

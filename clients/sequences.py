@@ -82,7 +82,7 @@ class AsyncSequence:
         inputs: Mapping[str, Any],
         *,
         last: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109 - it travels to the server, which asyncio.timeout cannot
+        timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         **choices: Unpack[RequestChoices],
     ) -> Answer:

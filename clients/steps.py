@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, TypeVar
 
 from .messages import Cancellation, ControlReply, Exchange, Fault, InferReply, Message, Parameter
 
@@ -51,22 +51,21 @@ class Options:
     allow_nan: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(NamedTuple):
     """The conditions of one call.
 
     Attributes:
         deadline: when it must have ended, by the monotonic clock.
-        idempotent: whether executing it twice does no harm.
         attempts: most attempts.
+        idempotent: whether executing it twice does no harm.
         replica: the only server that may take it; None is any.
         headers: sent with each attempt.
         cancellation: ends it early.
     """
 
     deadline: float
-    idempotent: bool = True
     attempts: int
+    idempotent: bool = True
     replica: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
     cancellation: Cancellation | None = None
@@ -87,8 +86,7 @@ class Backup:
     allowed: Callable[[], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """Send `message` to server number `replica`; the outcome is a reply or a fault, with a backup a `Hedged`."""
 
     replica: int
@@ -132,8 +130,7 @@ Step = Attempt | Pause | Rest
 Plan = Generator[Step, "Reply | Fault | Hedged | None", T]
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """A reply and how it came.
 
     Attributes:

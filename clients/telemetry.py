@@ -70,9 +70,8 @@ class Telemetry:
         )
 
     def configured(self) -> bool:
-        """Whether the process has set up anything that would receive a span or a figure; the API alone does nothing."""
-        provider = self._trace.get_tracer_provider()
-        return "opentelemetry.sdk.metrics" in sys.modules or not isinstance(provider, self._trace.ProxyTracerProvider)
+        """Whether the process has loaded an SDK that would receive a span or a figure; the API alone does nothing."""
+        return "opentelemetry.sdk.trace" in sys.modules or "opentelemetry.sdk.metrics" in sys.modules
 
     def begin(self, request: InferRequest, endpoints: Sequence[str]) -> tuple[Span, tuple[tuple[str, str], ...]]:
         """A span for `request`, and the headers that carry it to the server."""

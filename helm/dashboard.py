@@ -4,7 +4,6 @@ Every query selects one release by the labels that the chart's scrape sets; the 
 from histograms alone: those of summaries cannot be added up over pods.
 """
 
-# ruff: noqa: INP001 - a tool of the chart, run by its path
 from __future__ import annotations
 
 from dataclasses import dataclass

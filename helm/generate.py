@@ -7,7 +7,6 @@ flow style, which is merged over what the default value says: its type, and for 
 is known.
 """
 
-# ruff: noqa: INP001 - a tool of the chart, run by its path
 from __future__ import annotations
 
 import json
@@ -53,7 +52,7 @@ class Value:
 def read_values(text: str) -> list[Value]:
     """Every key of `text`, in its order."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    assert isinstance(root, yaml.MappingNode)  # noqa: S101 - the file is the chart's own
+    assert isinstance(root, yaml.MappingNode)
     return list(_walk(root, (), text.splitlines()))
 
 

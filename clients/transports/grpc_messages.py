@@ -10,6 +10,7 @@ from google.protobuf.message import Message as ProtobufMessage
 from tritonclient.grpc import service_pb2 as pb
 
 from ..messages import (
+    NO_PARAMETERS,
     Action,
     Code,
     ControlReply,
@@ -78,18 +79,19 @@ def infer_reply(message: Any) -> InferReply:
     # An output in shared memory has an empty entry here.
     if len(contents) != len(message.outputs):
         raise Fault(Code.MALFORMED, f"{len(message.outputs)} outputs came with the bytes of {len(contents)}")
-    outputs = [
-        Tensor(name=field.name, datatype=field.datatype, shape=tuple(field.shape), content=content)
-        for field, content in zip(message.outputs, contents, strict=True)
-    ]
+    outputs = tuple(
+        [
+            Tensor(field.name, field.datatype, tuple(field.shape[:]), content)
+            for field, content in zip(message.outputs, contents, strict=True)
+        ]
+    )
+    parameters = message.parameters
     return InferReply(
-        model=message.model_name,
-        version=message.model_version,
-        request_id=message.id,
-        outputs=tuple(outputs),
-        parameters=(
-            {name: _parameter(value) for name, value in message.parameters.items()} if message.parameters else {}
-        ),
+        message.model_name,
+        message.model_version,
+        message.id,
+        outputs,
+        {name: _parameter(value) for name, value in parameters.items()} if parameters else NO_PARAMETERS,
     )
 
 

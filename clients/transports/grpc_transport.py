@@ -52,7 +52,10 @@ class GrpcTransport:
         stub = self._stub if self._pid == os.getpid() else self._connected()
         message = stream_message(request, exchange.timeout)
         call = stub.ModelStreamInfer(
-            iter([message]), timeout=exchange.timeout, metadata=exchange.headers, compression=_compression(exchange)
+            iter([message]),
+            timeout=exchange.timeout,
+            metadata=exchange.headers,
+            compression=COMPRESSION[exchange.compression],
         )
         if exchange.cancellation is not None:
             exchange.cancellation.attach(call.cancel)
@@ -98,14 +101,10 @@ class GrpcTransport:
 
     @staticmethod
     def _call(rpc: Any, message: Any, exchange: Exchange) -> Any:
-        choices = {
-            "timeout": exchange.timeout,
-            "metadata": exchange.headers,
-            "compression": _compression(exchange),
-        }
+        compression = COMPRESSION[exchange.compression]
         if exchange.cancellation is None:
-            return rpc(message, **choices)
-        call = rpc.future(message, **choices)
+            return rpc(message, timeout=exchange.timeout, metadata=exchange.headers, compression=compression)
+        call = rpc.future(message, timeout=exchange.timeout, metadata=exchange.headers, compression=compression)
         exchange.cancellation.attach(call.cancel)
         try:
             return call.result()
@@ -113,7 +112,3 @@ class GrpcTransport:
             raise Fault(Code.CANCELLED, "cancelled by the caller") from None
         finally:
             exchange.cancellation.detach(call.cancel)
-
-
-def _compression(exchange: Exchange) -> Any:
-    return COMPRESSION[exchange.compression]

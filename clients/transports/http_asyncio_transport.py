@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import aiohttp
+import yarl
 
 from ..messages import Code, Fault
 from .http_connections import AGE_SECONDS, IDLE_SECONDS, tls_context
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from ..addresses import Address
     from ..messages import ControlReply, Exchange, InferReply, InferRequest, Message
     from ..options import TLS, Timeout
+
+
+# A path names a model and a version; a client calls few.
+_MOST_URLS = 1000
 
 
 class _Session:
@@ -42,6 +47,7 @@ class HttpAsyncioTransport:
         self._context = tls_context(tls) if address.secure else None
         self._server_name = address.server_name or (tls.server_name if tls is not None else None)
         self._origin = f"{address.scheme}://{address.netloc}"
+        self._urls: dict[str, yarl.URL] = {}
         self._session: _Session | None = None
 
     async def send(self, message: Message, exchange: Exchange) -> InferReply | ControlReply:
@@ -53,7 +59,7 @@ class HttpAsyncioTransport:
         try:
             async with session.calls.request(
                 request.method,
-                self._origin + request.path,
+                self._url(request.path),
                 data=body or None,
                 headers=request.headers,
                 timeout=aiohttp.ClientTimeout(total=exchange.timeout, sock_connect=self._connect_seconds),
@@ -61,7 +67,7 @@ class HttpAsyncioTransport:
                 allow_redirects=False,
             ) as response:
                 content = await response.read()
-                headers = {name.lower(): value for name, value in response.headers.items()}
+                headers = response.headers  # of any case
                 status = response.status
         except aiohttp.ConnectionTimeoutError:
             raise Fault(Code.NOT_CONNECTED, f"no connection within {self._connect_seconds:g} s") from None
@@ -92,6 +98,15 @@ class HttpAsyncioTransport:
         if session is not None:
             session.retired = True
             await session.close_if_unused()
+
+    def _url(self, path: str) -> yarl.URL:
+        """The URL of a path. aiohttp would parse a string, the same one again and again."""
+        url = self._urls.get(path)
+        if url is None:
+            if len(self._urls) >= _MOST_URLS:
+                self._urls.clear()
+            url = self._urls[path] = yarl.URL(self._origin + path, encoded=True)
+        return url
 
     async def _current(self) -> _Session:
         """The session for the next call. One that has aged gives way to a new one, for the reason of `AGE_SECONDS`."""

@@ -44,9 +44,14 @@ VERBS: tuple[Verb, ...] = (
     Verb("build", "trained weights -> a verified candidate repository"),
     Verb("publish", "a verified candidate -> the next version in a model repository"),
     Verb("rollback", "serve the previous published version again"),
+    Verb("sign", "sign a candidate with a key"),
+    Verb("verify", "check digests and signatures of a repository, bit for bit"),
+    Verb("prune", "remove parts that no kept version calls"),
     Verb("lint", "say, without a server, whether each model of a repository will load"),
     Verb("serve", "run a real Triton on a repository, in the foreground"),
     Verb("parity", "replay a golden bundle against any Triton and compare its answers"),
+    Verb("health", "ask a server whether it and its models are ready"),
+    Verb("metadata", "show what a served model takes and gives"),
     Verb("infer", "send files to a served model and print its answers"),
     Verb("health", "say whether a server, and which of its models, are ready"),
     Verb("metadata", "say what a server serves, and what a model takes and gives"),
@@ -86,7 +91,7 @@ def _find(name: str) -> Verb | None:
 
 
 def _print_version() -> int:
-    from importlib.metadata import version  # noqa: PLC0415 - only this flag needs it
+    from importlib.metadata import version
 
     console.emit(f"tritonkit {version('tritonkit')}")
     return exit_codes.OK
@@ -123,7 +128,7 @@ def _run(verb: Verb, arguments: Sequence[str]) -> int:
 def _answer_without_verb(name: str) -> int:
     if name.startswith("-"):
         return _print_version() if _parser(None).parse_args([name]).version else exit_codes.OK
-    import difflib  # noqa: PLC0415 - only a mistyped verb needs it
+    import difflib
 
     near = difflib.get_close_matches(name, [verb.name for verb in VERBS], n=1)
     advice = f"did you mean {near[0]}?" if near else "`tritonkit --help` lists the verbs"

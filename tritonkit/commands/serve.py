@@ -109,7 +109,7 @@ def _write_key(path: Path, key: str) -> None:
 def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
     """SIGTERM and SIGINT set `stop` instead of ending the process; while models load they interrupt at once."""
 
-    def ask(number: int, frame: FrameType | None) -> None:
+    def ask(_number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()

@@ -9,11 +9,11 @@ from tritonkit.repository.digests import file_digest, first_difference, read_tre
 from tritonkit.repository.layout import CANDIDATE_VERSION, CONFIG, MANIFEST, PARITY, SIGNATURE, read_manifest
 from tritonkit.repository.lint import lint_repository
 from tritonkit.spec.errors import GateError, InputError
-from tritonkit.spec.manifest import Manifest
 from tritonkit.spec.ngc import release
 from tritonkit.spec.parity import ParityReport
 
 if TYPE_CHECKING:
+    from tritonkit.spec.manifest import Manifest
     from pathlib import Path
 
     from tritonkit.spec.manifest import Tree
@@ -109,7 +109,7 @@ def _check_folders(candidate: Candidate) -> None:
     models = {candidate.manifest.name, *(part.name for part in candidate.manifest.parts)}
     entries = {entry.name for entry in candidate.repository.iterdir()}
     if entries != models:
-        odd = sorted(entries ^ models)[0]
+        odd = min(entries ^ models)
         raise GateError(
             "a candidate holds one ensemble and its parts",
             where=candidate.repository / odd,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from tritonkit.repository.candidates import Candidate, check_candidate, read_candidate
 from tritonkit.repository.config import read_config, write_config
 from tritonkit.repository.digests import first_difference, text_digest
-from tritonkit.repository.layout import CANDIDATE_VERSION, CONFIG, MANIFEST, PUBLISHED, read_manifest
+from tritonkit.repository.layout import CONFIG, MANIFEST, PUBLISHED, read_manifest
 from tritonkit.repository.ledger import read_ledger, read_served, read_version_manifest, used_numbers
 from tritonkit.repository.signing import check_signature
 from tritonkit.repository.stores import open_store

@@ -145,8 +145,9 @@ def _verify_name(store: Store, name: str, trust: Trust | None, scratch: Path) ->
     served = verify(folder, name)
     if served.version not in numbers:
         raise GateError("the served version is not in the ledger", where=f"{store.address}/{name}", got=served.version)
-    for number in numbers if trust is not None else ():
-        check_signature(folder / name / str(number), trust)
+    if trust is not None:
+        for number in numbers:
+            check_signature(folder / name / str(number), trust)
     return versions
 
 

@@ -13,7 +13,6 @@ from tritonkit.spec.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from tritonkit.server.options import Control, ServerOptions
 
@@ -64,38 +63,51 @@ class Resolved:
 
 
 @lru_cache(maxsize=8)
-def flags_of_binary(tritonserver: Path, library_path: tuple[Path, ...]) -> frozenset[str]:
-    """The names of all flags that the server's own `--help` lists.
+def known_flags(
+    command: tuple[str, ...], environment: tuple[tuple[str, str], ...], timeout: float = HELP_TIMEOUT_SECONDS
+) -> frozenset[str]:
+    """The names of all flags that the server's own help lists; each server is asked once.
+
+    Args:
+        command: what prints that help.
+        environment: its variables.
+        timeout: seconds; a container's image may have to be fetched first.
 
     Raises:
-        UnavailableError: the binary cannot be run.
+        UnavailableError: the server cannot be run.
     """
-    environment = {"LD_LIBRARY_PATH": ":".join(map(str, library_path))}
     try:
         shown = subprocess.run(
-            [str(tritonserver), "--help"],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=HELP_TIMEOUT_SECONDS,
-            check=False,
+            command, env=dict(environment), capture_output=True, text=True, timeout=timeout, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise UnavailableError("tritonserver cannot be run", where=tritonserver, got=error) from None
+        raise UnavailableError("tritonserver cannot be run", where=command[0], got=error) from None
     flags = frozenset(_FLAG.findall(shown.stdout + shown.stderr))
     if "model-repository" not in flags:
         reason = (shown.stderr or shown.stdout).strip().splitlines()[-1:] or ["no output"]
-        raise UnavailableError("tritonserver cannot be run", where=tritonserver, got=reason[0])
+        raise UnavailableError("tritonserver cannot be run", where=command[0], got=reason[0])
     return flags
 
 
-def flags_of_release(year_month: tuple[int, int], known_to_wheel: frozenset[str]) -> frozenset[str]:
-    """The flags of an NGC release that cannot be asked: those of the wheel's server and the later ones."""
-    return known_to_wheel | {name for name, since in NEWER_FLAGS.items() if year_month >= since}
+def started_lines(address: str, ports: Ports) -> frozenset[str]:
+    """The lines by which a server says, in its own log, that it listens on its three ports."""
+    return frozenset(
+        {
+            f"Started GRPCInferenceService at {address}:{ports.grpc}",
+            f"Started HTTPService at {address}:{ports.http}",
+            f"Started Metrics Service at {address}:{ports.metrics}",
+        }
+    )
 
 
 def server_arguments(
-    options: ServerOptions, resolved: Resolved, known: frozenset[str], *, repository: str, address: str
+    options: ServerOptions,
+    resolved: Resolved,
+    known: frozenset[str],
+    *,
+    repository: str,
+    address: str,
+    ports: Ports,
 ) -> tuple[str, ...]:
     """The server's flags: safe defaults, what the options ask for, then the user's own, which win.
 
@@ -105,6 +117,7 @@ def server_arguments(
         known: the flags that this server understands.
         repository: the model repository as the server sees it.
         address: the address to listen on, as the server sees it.
+        ports: the ports to listen on, as the server sees them.
 
     Raises:
         InputError: a flag of the user's that this server does not understand.
@@ -118,9 +131,9 @@ def server_arguments(
         ("http-address", address),
         ("grpc-address", address),
         ("metrics-address", address),
-        ("http-port", str(resolved.ports.http)),
-        ("grpc-port", str(resolved.ports.grpc)),
-        ("metrics-port", str(resolved.ports.metrics)),
+        ("http-port", str(ports.http)),
+        ("grpc-port", str(ports.grpc)),
+        ("metrics-port", str(ports.metrics)),
         ("exit-on-error", _boolean(options.exit_on_error)),
         ("strict-readiness", _boolean(options.strict_readiness)),
         ("exit-timeout-secs", str(options.exit_timeout_seconds)),
@@ -129,15 +142,21 @@ def server_arguments(
         ("allow-client-shm", _boolean("shared-memory" not in options.restricted_apis)),
         ("backend-config", f"python,shm-region-prefix-name={resolved.shared_memory_prefix}"),
     ]
-    if options.restricted_apis:
-        group = f"{','.join(options.restricted_apis)}:{ADMIN_HEADER}={resolved.admin_key}"
-        flags += [("http-restricted-api", group), ("grpc-restricted-protocol", group)]
+    flags += restrictions(options.restricted_apis, resolved.admin_key)
     arguments = [
         f"--{name}={value}" for name, value in flags if name in known and (name not in given or name in _REPEATED)
     ]
     if not resolved.auto_complete:
         arguments.append("--disable-auto-complete-config")
     return (*arguments, *options.extra_flags)
+
+
+def restrictions(apis: Sequence[str], key: str) -> list[tuple[str, str]]:
+    """The flags that make `apis` ask for `key` on both protocols."""
+    if not apis:
+        return []
+    group = f"{','.join(apis)}:{ADMIN_HEADER}={key}"
+    return [("http-restricted-api", group), ("grpc-restricted-protocol", group)]
 
 
 _REPEATED = {"backend-config", "load-model"}

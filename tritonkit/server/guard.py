@@ -21,6 +21,7 @@ from pathlib import Path
 
 POLL_SECONDS = 0.05
 ORPHAN_GRACE_SECONDS = 5.0
+CLEAN_UP_SECONDS = 30.0
 
 
 def main() -> int:
@@ -37,7 +38,7 @@ def main() -> int:
             stdout=log,
             stderr=subprocess.STDOUT,
             process_group=0,
-            preexec_fn=_default_signals,  # noqa: PLW1509 - this process has a single thread
+            preexec_fn=_default_signals,
         )
     _say(f"pid {child.pid}")
     try:
@@ -45,7 +46,9 @@ def main() -> int:
     finally:
         _kill_group(child)
         child.wait()
-        for region in Path("/dev/shm").glob(f"{request['shared_memory_prefix']}*"):  # noqa: S108 - POSIX shared memory lives there
+        if request["clean_up"]:
+            _clean_up(request["clean_up"], request["environment"])
+        for region in Path("/dev/shm").glob(f"{request['shared_memory_prefix']}*"):
             region.unlink(missing_ok=True)
     _say(f"exit {child.returncode}")
     return 0
@@ -71,6 +74,12 @@ def _watch(child: subprocess.Popen[bytes]) -> None:
                 if not command:
                     listening = False
                     deadline = time.monotonic() + ORPHAN_GRACE_SECONDS
+
+
+def _clean_up(command: list[str], environment: dict[str, str]) -> None:
+    """What the end of the child leaves: a container outlives its client's `kill -9`."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(command, env=environment, capture_output=True, timeout=CLEAN_UP_SECONDS, check=False)
 
 
 def _default_signals() -> None:

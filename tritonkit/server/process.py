@@ -9,7 +9,6 @@ import secrets
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from tritonkit.spec.errors import UnavailableError
 _GUARD = Path(__file__).with_name("guard.py")
 START_TIMEOUT_SECONDS = 20.0
 KILL_TIMEOUT_SECONDS = 10.0
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory lives there
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +29,16 @@ class Launch:
         environment: the variables of the new process, all of them.
         log_path: the file that takes its output.
         shared_memory_prefix: how the names of its regions in shared memory begin.
+        started: the log's lines that say that it listens.
+        clean_up: a command to run when it has ended; empty for none.
     """
 
     command: tuple[str, ...]
     environment: dict[str, str]
     log_path: Path
     shared_memory_prefix: str
+    started: frozenset[str]
+    clean_up: tuple[str, ...] = ()
 
 
 class ServerProcess:
@@ -62,6 +65,7 @@ class ServerProcess:
                     "environment": launch.environment,
                     "log_path": str(launch.log_path),
                     "shared_memory_prefix": launch.shared_memory_prefix,
+                    "clean_up": launch.clean_up,
                 }
             )
         )
@@ -73,7 +77,7 @@ class ServerProcess:
     @property
     def pid(self) -> int:
         """The server's process id."""
-        assert self._pid is not None  # noqa: S101 - the constructor does not return without it
+        assert self._pid is not None
         return self._pid
 
     @property
@@ -110,7 +114,7 @@ class ServerProcess:
         return -9 if self._exit_code is None else self._exit_code
 
     def _listen(self) -> None:
-        assert self._guard.stdout is not None  # noqa: S101 - it was opened as a pipe
+        assert self._guard.stdout is not None
         for line in self._guard.stdout:
             word, _, number = line.decode().strip().partition(" ")
             if word == "pid":
@@ -124,13 +128,13 @@ class ServerProcess:
         self._ended.set()
 
     def _send(self, line: str) -> None:
-        assert self._guard.stdin is not None  # noqa: S101 - it was opened as a pipe
+        assert self._guard.stdin is not None
         with contextlib.suppress(BrokenPipeError, ValueError):
             self._guard.stdin.write(f"{line}\n".encode())
             self._guard.stdin.flush()
 
     def _close(self) -> None:
-        assert self._guard.stdin is not None  # noqa: S101 - it was opened as a pipe
+        assert self._guard.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._guard.stdin.close()
         self._ended.wait(KILL_TIMEOUT_SECONDS)
@@ -157,8 +161,3 @@ def remove_regions(prefix: str) -> None:
     """Removes what a server whose guard was killed left in shared memory."""
     for region in SHARED_MEMORY.glob(f"{prefix}*"):
         region.unlink(missing_ok=True)
-
-
-def seconds_since(began: float) -> float:
-    """Seconds since `began`, on the monotonic clock."""
-    return time.monotonic() - began

@@ -17,6 +17,7 @@ from tritonkit.server.flags import ADMIN_HEADER, GRPC_ADMIN_HEADER, Ports, Resol
 from tritonkit.server.logs import LogReader, Record, load_failures
 from tritonkit.server.process import ServerProcess, new_shared_memory_prefix, remove_regions, remove_stale_regions
 from tritonkit.server.readiness import model_ready, server_live, server_ready
+from tritonkit.server.runtimes.container import container_launch
 from tritonkit.server.runtimes.wheel import wheel_launch
 from tritonkit.server.served import is_remote, served_models
 from tritonkit.spec.cache_root import cache_root
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tritonkit.server.control import ModelState
     from tritonkit.server.logs import LoadFailure
     from tritonkit.server.options import ServerOptions
+    from tritonkit.server.process import Launch
 
 POLL_SECONDS = 0.05
 PORT_ATTEMPTS = 5
@@ -68,6 +70,7 @@ class TritonServer:
         self._process: ServerProcess | None = None
         self._resolved: Resolved | None = None
         self._log_path = options.log_path or _new_log_path()
+        self._started: frozenset[str] = frozenset()
         self._records: list[Record] = []
         self._log = LogReader(self._log_path)
 
@@ -276,12 +279,19 @@ class TritonServer:
         return control.ControlChannel(host=self.options.host, port=self._settled.ports.http, headers=self.admin_headers)
 
     def _spawn(self, resolved: Resolved) -> None:
-        environment = ensure_environment(self.options.release, packages=self.options.packages, progress=self._progress)
+        launch = self._launch(resolved)
         self._resolved = resolved
         self._records = []
         size = self._log_path.stat().st_size if self._log_path.exists() else 0
         self._log = LogReader(self._log_path, offset=size)
-        self._process = ServerProcess(wheel_launch(self.options, resolved, environment, self._log_path))
+        self._started = launch.started
+        self._process = ServerProcess(launch)
+
+    def _launch(self, resolved: Resolved) -> Launch:
+        if self.options.runtime != "wheel":
+            return container_launch(self.options, resolved, self._log_path)
+        environment = ensure_environment(self.options.release, packages=self.options.packages, progress=self._progress)
+        return wheel_launch(self.options, resolved, environment, self._log_path)
 
     def _read_log(self) -> None:
         self._records.extend(self._log.new_records())
@@ -289,13 +299,7 @@ class TritonServer:
     def _listening(self) -> bool:
         """Whether our own process has opened its ports: another server may answer on one that was taken."""
         self._read_log()
-        ports = self._settled.ports
-        wanted = {
-            f"Started GRPCInferenceService at {self.options.host}:{ports.grpc}",
-            f"Started HTTPService at {self.options.host}:{ports.http}",
-            f"Started Metrics Service at {self.options.host}:{ports.metrics}",
-        }
-        return wanted <= {record.message for record in self._records}
+        return self._started <= {record.message for record in self._records}
 
     def _all_ready(self) -> bool:
         if not self.options.exit_on_error:
@@ -398,7 +402,7 @@ def _choose_ports(options: ServerOptions) -> Ports:
 def _free_port(host: str, taken: list[int]) -> int:
     """A free port below the range from which the kernel serves outgoing connections, so that none of them takes it."""
     for _ in range(200):
-        port = random.randrange(*_PORT_RANGE)  # noqa: S311 - not a secret
+        port = random.randrange(*_PORT_RANGE)
         if port not in taken and _is_free(host, port):
             return port
     raise UnavailableError("no free port was found", where=host, expected=f"one in {_PORT_RANGE[0]}-{_PORT_RANGE[1]}")

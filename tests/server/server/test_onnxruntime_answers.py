@@ -9,7 +9,7 @@ import pytest
 import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException
 
-from tests.cases.onnxruntime_models import BACKEND, CASES, LINEAR, Case, write_case
+from tests.cases.onnxruntime_models import CASES, LINEAR, Case, write_case
 from tritonkit.server import ServerOptions
 
 pytestmark = pytest.mark.server

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tritonkit.server.flags import Resolved, flags_of_binary, server_arguments
+from tritonkit.server.flags import Resolved, known_flags, server_arguments, started_lines
 from tritonkit.server.process import Launch
 
 if TYPE_CHECKING:
@@ -21,8 +21,16 @@ def wheel_launch(options: ServerOptions, resolved: Resolved, environment: Server
         InputError: a flag of the user's that this server does not understand.
         UnavailableError: the binary cannot be run.
     """
-    known = flags_of_binary(environment.tritonserver, environment.library_path)
-    arguments = server_arguments(options, resolved, known, repository=str(options.repository), address=options.host)
+    variables = environment.variables()
+    known = known_flags((str(environment.tritonserver), "--help"), tuple(sorted(variables.items())))
+    arguments = server_arguments(
+        options,
+        resolved,
+        known,
+        repository=str(options.repository),
+        address=options.host,
+        ports=resolved.ports,
+    )
     return Launch(
         command=(
             str(environment.tritonserver),
@@ -30,9 +38,10 @@ def wheel_launch(options: ServerOptions, resolved: Resolved, environment: Server
             f"--cache-directory={environment.cache_directory}",
             *arguments,
         ),
-        environment=environment.variables() | backend_settings(arguments),
+        environment=variables | backend_settings(arguments),
         log_path=log_path,
         shared_memory_prefix=resolved.shared_memory_prefix,
+        started=started_lines(options.host, resolved.ports),
     )
 
 

@@ -1,4 +1,4 @@
-"""The embedded `onnxruntime` backend: serves the repositories of Triton's C++ backend through ONNX Runtime's Python API.
+"""The embedded `onnxruntime` backend: serves the repositories of Triton's C++ backend by ONNX Runtime's Python API.
 
 A Python-based backend: Triton finds this file for `backend: "onnxruntime"` and runs it in one process an instance.
 What binds it is that a repository loads, completes and answers here as it does there; the rules are in

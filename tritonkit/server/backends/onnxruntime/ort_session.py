@@ -44,7 +44,6 @@ def open_session(config: Mapping[str, Any], settings: SessionSettings, folder: s
             options.register_custom_ops_library(library)
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        # ONNX Runtime raises a class of its own for every status code, without a common one.
         raise RefusedError(plain_text(error)) from None
 
 

@@ -58,7 +58,8 @@ def _check_input(
     optional = bool(entry.get("optional", False))
     if optional and max_batch_size != 0:
         raise RefusedError(
-            f"unable to load model '{name}', optional input '{tensor}' is not supported for models that support batching"
+            f"unable to load model '{name}', optional input '{tensor}' is not supported for models that support "
+            "batching"
         )
     allowed = signature.inputs | signature.initializers
     if tensor not in allowed:
@@ -68,8 +69,8 @@ def _check_input(
     if entry.get("allow_ragged_batch", False):
         if optional or info.dims != (-1,):
             raise RefusedError(
-                f"unable to load model '{name}', configuration expects model provides input with shape [-1] for ragged "
-                f"input '{tensor}', model provides {_shape(info.dims)}{' and the input is optional' if optional else ''}"
+                f"unable to load model '{name}', ragged input '{tensor}' must have shape [-1] in the model and not be "
+                f"optional; the model provides {_shape(info.dims)}"
             )
         return
     _check_dims(entry, info, name, max_batch_size, exact=False)
