@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "tritonkit sign out/efficientnet_lite0 --key signing.pem"
 
-PASSPHRASE_VARIABLE = "TRITONKIT_SIGNING_PASSPHRASE"
+PASSPHRASE_VARIABLE = "TRITONKIT_SIGNING_PASSPHRASE"  # noqa: S105 - the name of the variable
 """An argument would show in every process list."""
 
 

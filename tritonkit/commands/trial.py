@@ -1,4 +1,4 @@
-"""A candidate's trial: loaded by a real Triton of its own and asked its golden bundle, before anybody's traffic sees it."""
+"""A candidate's trial: loaded by a Triton of its own and asked its golden bundle, before any traffic sees it."""
 
 from __future__ import annotations
 

@@ -13,10 +13,9 @@ from tritonkit.spec.ngc import release
 from tritonkit.spec.parity import ParityReport
 
 if TYPE_CHECKING:
-    from tritonkit.spec.manifest import Manifest
     from pathlib import Path
 
-    from tritonkit.spec.manifest import Tree
+    from tritonkit.spec.manifest import Manifest, Tree
 
 _ASKED = frozenset({("served", "grpc"), ("served", "http"), ("end_to_end", "grpc"), ("end_to_end", "http")})
 

@@ -120,9 +120,9 @@ def _verifier(trust: Trust) -> Any:
 
 def _library() -> Any:
     try:
-        import model_signing
-        import model_signing.signing
-        import model_signing.verifying
+        import model_signing  # noqa: PLC0415 - an extra; it takes a second to import
+        import model_signing.signing  # noqa: PLC0415
+        import model_signing.verifying  # noqa: PLC0415
     except ImportError as error:
         raise UnavailableError(
             "signatures need OpenSSF model-signing", got=error, hint="pip install 'tritonkit[signing]'"
