@@ -165,7 +165,7 @@ def _command(plan: LoadPlan) -> list[str]:
 
 
 def _free_port() -> int:
-    import socket
+    import socket  # noqa: PLC0415 - only several processes need one
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -173,7 +173,7 @@ def _free_port() -> int:
 
 
 def _check_locust() -> None:
-    from importlib.util import find_spec
+    from importlib.util import find_spec  # noqa: PLC0415 - only here
 
     # Found, not imported: Locust patches the standard library of whoever imports it.
     if find_spec("locust") is None:

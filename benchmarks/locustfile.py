@@ -125,7 +125,7 @@ def on_test_start(environment: Environment, **_: Any) -> None:
         plan = plan_from_options(environment.parsed_options)
         requests = make_requests(read_served_model(plan), files=plan.files, batch=plan.batch)
     except KitError as error:
-        logging.getLogger(__name__).error("%s", error)
+        logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - the line says it all
         environment.process_exit_code = error.exit_code
         raise StopTest(str(error)) from None
     # Each user is a source of the whole rate, so that the number of users, as the web page sets it, scales the load.
@@ -136,7 +136,7 @@ def on_test_start(environment: Environment, **_: Any) -> None:
 
 def plan_from_options(options: Namespace | None) -> LoadPlan:
     """The plan that the command line, or the form of the web page, asks for."""
-    assert options is not None
+    assert options is not None  # noqa: S101 - Locust has parsed its command line by now
     users = options.num_users or 1
     return LoadPlan(
         model=options.model,

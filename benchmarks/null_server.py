@@ -20,7 +20,7 @@ _HTTP_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Le
 class _GrpcHandler(grpc.GenericRpcHandler):
     """Answers every call with an empty message, which is a valid `ModelInferResponse`."""
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:  # noqa: ARG002 - theirs
         return grpc.unary_unary_rpc_method_handler(_empty)
 
 
@@ -36,7 +36,7 @@ class _HttpConnection(asyncio.Protocol):
         self._head = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - a TCP server's transport is one
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:

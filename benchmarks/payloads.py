@@ -169,7 +169,7 @@ def encode(model: str, tensors: Mapping[str, Array], *, bfloat16: frozenset[str]
         tensors: input arrays by name; arrays of objects hold bytes.
         bfloat16: names of the 16-bit arrays that hold BF16 numbers.
     """
-    from tritonclient.grpc.service_pb2 import ModelInferRequest
+    from tritonclient.grpc.service_pb2 import ModelInferRequest  # noqa: PLC0415 - importing benchmarks must stay light
 
     message = ModelInferRequest(model_name=model)
     described = []

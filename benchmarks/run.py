@@ -140,7 +140,7 @@ def _null_server() -> Iterator[dict[str, str]]:
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.null_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        assert process.stdout is not None
+        assert process.stdout is not None  # noqa: S101 - it was opened as a pipe
         try:
             yield json.loads(process.stdout.readline())
         finally:
@@ -176,7 +176,7 @@ def _window(plan: LoadPlan, began: float) -> figures.Window:
 
 
 def _account(plan: LoadPlan, model: ServedModel) -> _Account:
-    import psutil
+    import psutil  # noqa: PLC0415 - importing benchmarks must stay light
 
     times = psutil.cpu_times()
     try:

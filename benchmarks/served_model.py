@@ -77,7 +77,7 @@ def _asking(plan: LoadPlan) -> Iterator[Client]:
 
     It is closed here and not left to the garbage collector: see `users.callers`.
     """
-    from clients import Client, ClientError, NotFoundError
+    from clients import Client, ClientError, NotFoundError  # noqa: PLC0415 - importing benchmarks must stay light
 
     url = str(plan.http_url or plan.grpc_url)
     try:

@@ -75,7 +75,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Imports `AsyncClient` at its first use, and with it asyncio, which costs others a fifth of this import."""
     if name == "AsyncClient":
-        from .async_client import AsyncClient
+        from .async_client import AsyncClient  # noqa: PLC0415 - see above
 
         globals()[name] = AsyncClient
         return AsyncClient

@@ -61,8 +61,8 @@ class AsyncClient:
         self,
         urls: str | Sequence[str],
         *,
-        timeout: float | Timeout = Timeout(),
-        retry: Retry = Retry(),
+        timeout: float | Timeout = Timeout(),  # noqa: B008 - frozen
+        retry: Retry = Retry(),  # noqa: B008 - frozen
         breaker: Breaker | None = None,
         hedge: Hedge | None = None,
         tls: TLS | None = None,
@@ -108,7 +108,7 @@ class AsyncClient:
         parameters: Mapping[str, Parameter] | None = None,
         priority: int = 0,
         classes: Mapping[str, int] | None = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in infer
         headers: Mapping[str, str] | None = None,
         idempotent: bool = True,
     ) -> Answer:
@@ -171,7 +171,7 @@ class AsyncClient:
         inputs: Mapping[str, Any],
         *,
         version: str = "",
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - as in infer
         headers: Mapping[str, str] | None = None,
         **choices: Unpack[RequestChoices],
     ) -> AsyncIterator[Answer]:
@@ -225,12 +225,12 @@ class AsyncClient:
         """See `Client.repository_index`."""
         return index_entries(await self._run(self._plans.control(Action.REPOSITORY_INDEX)))
 
-    async def load(self, model: str, *, config: str | None = None, timeout: float | None = None) -> None:
+    async def load(self, model: str, *, config: str | None = None, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as in infer
         """See `Client.load`."""
         body = {} if config is None else {"config": config}
         await self._run(self._plans.administer(Action.LOAD, model, body, timeout))
 
-    async def unload(self, model: str, *, dependents: bool = False, timeout: float | None = None) -> None:
+    async def unload(self, model: str, *, dependents: bool = False, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as in infer
         """See `Client.unload`."""
         await self._run(self._plans.administer(Action.UNLOAD, model, {"unload_dependents": dependents}, timeout))
 

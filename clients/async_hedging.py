@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 async def send_hedged_async(step: Attempt, transports: Sequence[AsyncTransport]) -> Hedged:
     """Makes the attempt `step`, which has a backup; the slower of two requests is cancelled."""
     backup = step.backup
-    assert backup is not None
+    assert backup is not None  # noqa: S101 - the caller looks
 
     def start(replica: int, timeout: float) -> asyncio.Task[Reply | Fault]:
         exchange = step.exchange._replace(timeout=timeout)

@@ -92,7 +92,7 @@ class Attempts:
             return None
         self._hedges.earn()
         hedge = self._options.hedge
-        assert hedge is not None
+        assert hedge is not None  # noqa: S101 - there is a budget for it
         return Backup(self.replicas.backup(replica), hedge.after, self._hedges.spend)
 
     def _record(self, rule: Rule, replica: int) -> bool:
@@ -115,7 +115,7 @@ class Attempts:
         moves = terms.replica is None and rule.error is not OverloadedError and self.replicas.another(tried)
         if moves:
             return 0.0 if time.monotonic() < terms.deadline else None
-        pause = pause_before(len(tried) + 1, self._options.retry, random.random())
+        pause = pause_before(len(tried) + 1, self._options.retry, random.random())  # noqa: S311 - jitter, no secret
         if time.monotonic() + pause >= terms.deadline:
             return None
         if not self._budget.spend():

@@ -70,8 +70,8 @@ class Client:
         self,
         urls: str | abc.Sequence[str],
         *,
-        timeout: float | Timeout = Timeout(),
-        retry: Retry = Retry(),
+        timeout: float | Timeout = Timeout(),  # noqa: B008 - frozen
+        retry: Retry = Retry(),  # noqa: B008 - frozen
         breaker: Breaker | None = None,
         hedge: Hedge | None = None,
         tls: TLS | None = None,

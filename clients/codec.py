@@ -45,7 +45,7 @@ _LENGTH = struct.Struct("<I")
 
 @functools.cache
 def _bfloat16() -> np.dtype[Any]:
-    import ml_dtypes
+    import ml_dtypes  # noqa: PLC0415 - only models with BF16 tensors need it
 
     dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
     return dtype

@@ -23,7 +23,7 @@ def send_hedged(step: Attempt, transports: Sequence[Transport], pool: ThreadPool
         pool: has a thread for each request in flight.
     """
     backup = step.backup
-    assert backup is not None
+    assert backup is not None  # noqa: S101 - the caller looks
     cancellations: list[Cancellation] = []
     outer = step.exchange.cancellation
 

@@ -146,7 +146,7 @@ class Code(Enum):
     MALFORMED = "malformed answer"
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - it never leaves the package: errors.py holds what callers see
     """A failed attempt, as a transport reports it.
 
     Attributes:

@@ -99,7 +99,7 @@ class Plans:
         self._telemetry = find_telemetry()
         self._regions: Regions | None = None
         if options.shared_memory is not None:
-            from .regions import Regions
+            from .regions import Regions  # noqa: PLC0415 - imports multiprocessing
 
             self._regions = Regions(options.shared_memory, self.attempts)
 

@@ -140,7 +140,7 @@ def _has_nan(array: NDArray[Any]) -> bool:
         return bool(((array.view(np.uint16) & 0x7FFF) > 0x7C00).any())
     # The greatest of numbers with a NaN among them is NaN: one pass, and no temporary array.
     greatest = np.maximum.reduce(array, axis=None, initial=-np.inf)
-    return bool(greatest != greatest)
+    return bool(greatest != greatest)  # noqa: PLR0124 - NaN alone differs from itself
 
 
 def _as_array(

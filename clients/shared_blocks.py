@@ -84,7 +84,7 @@ class CudaBlock:
     unregister = Action.UNREGISTER_CUDA_REGION
 
     def __init__(self, size: int) -> None:
-        from tritonclient.utils import cuda_shared_memory
+        from tritonclient.utils import cuda_shared_memory  # noqa: PLC0415 - needs a GPU and cuda-python
 
         self._cuda = cuda_shared_memory
         self.name = f"{_PREFIX}{os.getpid()}_{secrets.token_hex(8)}"

@@ -94,7 +94,7 @@ def _server(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
     if args.grpc and args.http:
         yield args.grpc, args.http
         return
-    from tritonkit.server import ServerOptions, TritonServer
+    from tritonkit.server import ServerOptions, TritonServer  # noqa: PLC0415 - not needed for a server that runs
 
     with tempfile.TemporaryDirectory() as folder:
         version = Path(folder) / MODEL / "1"

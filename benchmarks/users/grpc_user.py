@@ -37,6 +37,8 @@ class GrpcUser(User):
             return
         worker, workers = workers_of(self.environment)
         send_when_due(run, self._caller, "grpc", places=places_of(run.plan), worker=worker, workers=workers)
+        # The schedule has ended, perhaps just before the run does: begun again, all of it would be overdue.
+        raise StopUser
 
     def on_stop(self) -> None:
         """Closes the channel while the gevent loop still runs: see `callers`."""

@@ -42,6 +42,8 @@ class HttpUser(User):
             return
         worker, workers = workers_of(self.environment)
         send_when_due(run, self._caller, "http", places=places_of(run.plan), worker=worker, workers=workers)
+        # The schedule has ended, perhaps just before the run does: begun again, all of it would be overdue.
+        raise StopUser
 
     def on_stop(self) -> None:
         """Closes the connections."""

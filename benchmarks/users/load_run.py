@@ -84,7 +84,7 @@ class LoadRun:
         if self.plan.rate is None:
             return
         index = next(self._indices) * workers + worker
-        rng = random.Random(f"{self.plan.seed}/{index}")
+        rng = random.Random(f"{self.plan.seed}/{index}")  # noqa: S311 - arrivals, no secret
         for start in intended_starts(
             scaled(delayed(self.plan.rate, self.plan.warmup_seconds), 1 / self._sources),
             spacing=self.plan.spacing,

@@ -22,10 +22,10 @@ def key_header(address: Address, key: RestrictedKey) -> tuple[str, str]:
 def open_transport(address: Address, *, timeout: Timeout, tls: TLS | None) -> Transport:
     """A blocking transport to `address`; it connects at its first attempt."""
     if address.scheme.startswith("grpc"):
-        from .grpc_transport import GrpcTransport
+        from .grpc_transport import GrpcTransport  # noqa: PLC0415 - imports grpc and tritonclient
 
         return GrpcTransport(address, timeout=timeout, tls=tls)
-    from .http_transport import HttpTransport
+    from .http_transport import HttpTransport  # noqa: PLC0415 - imports ssl and http.client
 
     return HttpTransport(address, timeout=timeout, tls=tls)
 
@@ -33,9 +33,9 @@ def open_transport(address: Address, *, timeout: Timeout, tls: TLS | None) -> Tr
 def open_async_transport(address: Address, *, timeout: Timeout, tls: TLS | None) -> AsyncTransport:
     """An asyncio transport to `address`; it connects at its first attempt."""
     if address.scheme.startswith("grpc"):
-        from .grpc_asyncio_transport import GrpcAsyncioTransport
+        from .grpc_asyncio_transport import GrpcAsyncioTransport  # noqa: PLC0415 - imports grpc.aio
 
         return GrpcAsyncioTransport(address, timeout=timeout, tls=tls)
-    from .http_asyncio_transport import HttpAsyncioTransport
+    from .http_asyncio_transport import HttpAsyncioTransport  # noqa: PLC0415 - imports aiohttp
 
     return HttpAsyncioTransport(address, timeout=timeout, tls=tls)

@@ -80,10 +80,10 @@ def step(name: str) -> Iterator[Step]:
     """
     current = Step(name)
     if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.live import Live
-        from rich.spinner import Spinner
-        from rich.text import Text
+        from rich.console import Console  # noqa: PLC0415 - rich is imported for a terminal alone
+        from rich.live import Live  # noqa: PLC0415
+        from rich.spinner import Spinner  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
 
         class _Line:
             def __rich__(self) -> Spinner:

@@ -163,6 +163,8 @@ def helm_command(args: argparse.Namespace) -> list[str]:
 
 
 def _apply(command: list[str]) -> int:
+    if not CHART.is_dir():
+        raise UnavailableError("the chart is not here", where=CHART, hint="run this from a checkout of the kit")
     if shutil.which(command[0]) is None:
         raise UnavailableError(
             "helm is not on PATH", hint="install it from helm.sh, then run the command that was printed"
@@ -177,14 +179,11 @@ def _load_seconds(args: argparse.Namespace) -> float | None:
     report = args.repository.parent / "build.json"
     if not report.is_file():
         return None
-    for stage in json.loads(report.read_bytes()).get("stages", []):
-        result = Path(stage["folder"]) / "result.json"
-        if result.is_file():
-            told = json.loads(result.read_bytes())
-            found = told.get("load_seconds", told.get("result", {}).get("load_seconds"))
-            if found is not None:
-                return float(found)
-    return None
+    served = (stage for stage in json.loads(report.read_bytes())["stages"] if stage["name"] == "served")
+    results = [Path(stage["folder"]) / "result.json" for stage in served]
+    # The stage's folder is in a cache, where anything may be deleted at any time.
+    found = [json.loads(file.read_bytes())["result"]["load_seconds"] for file in results if file.is_file()]
+    return float(found[0]) if found else None
 
 
 def _source(args: argparse.Namespace) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _find(name: str) -> Verb | None:
 
 
 def _print_version() -> int:
-    from importlib.metadata import version
+    from importlib.metadata import version  # noqa: PLC0415 - only this flag needs it
 
     console.emit(f"tritonkit {version('tritonkit')}")
     return exit_codes.OK
@@ -128,7 +128,7 @@ def _run(verb: Verb, arguments: Sequence[str]) -> int:
 def _answer_without_verb(name: str) -> int:
     if name.startswith("-"):
         return _print_version() if _parser(None).parse_args([name]).version else exit_codes.OK
-    import difflib
+    import difflib  # noqa: PLC0415 - only a mistyped verb needs it
 
     near = difflib.get_close_matches(name, [verb.name for verb in VERBS], n=1)
     advice = f"did you mean {near[0]}?" if near else "`tritonkit --help` lists the verbs"

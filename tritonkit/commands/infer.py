@@ -102,7 +102,7 @@ def _read(file: str, metadata: ModelMetadata) -> Mapping[str, Any]:
 
 
 def _bytes_of(file: str) -> bytes:
-    from pathlib import Path
+    from pathlib import Path  # noqa: PLC0415 - standard input needs none
 
     return Path(file).read_bytes()
 
@@ -153,7 +153,7 @@ def _kind(file: str, data: bytes) -> str:
 
 
 def _load(data: bytes) -> Any:
-    import io
+    import io  # noqa: PLC0415 - only numpy's files need it
 
     # Never unpickled: a .npy of objects could run code.
     return np.load(io.BytesIO(data), allow_pickle=False)

@@ -26,7 +26,7 @@ try:
     from obstore import exceptions
     from obstore.store import GCSStore, S3Store
 except ImportError as missing:
-    raise UnavailableError("object stores need obstore", got=missing, hint="pip install 'tritonkit[cloud]'") from None
+    raise UnavailableError("object stores need obstore", got=missing, hint="pip install 'tritonkit[store]'") from None
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -143,7 +143,7 @@ def _repeated(names: list[str]) -> list[str]:
 
 
 def _unknown_operators(model: Any) -> Iterator[str]:
-    import onnx
+    import onnx  # noqa: PLC0415
 
     functions = {(domain_of(function.domain), text_of(function.name)) for function in model.functions}
     opsets = {domain_of(entry.domain): entry.version for entry in model.opset_import}
@@ -161,7 +161,7 @@ def _unknown_operators(model: Any) -> Iterator[str]:
 
 
 def _unknown_attributes(model: Any, opset: int) -> Iterator[str]:
-    import onnx
+    import onnx  # noqa: PLC0415
 
     for node in model.graph.node:
         domain, operator = domain_of(node.domain), text_of(node.op_type)

@@ -102,7 +102,7 @@ def read_onnx_model(path: Path, *, has_custom_operators: bool = False) -> OnnxMo
     Raises:
         InputError: the file is unreadable, empty, truncated or not an ONNX model.
     """
-    import onnx
+    import onnx  # noqa: PLC0415
 
     model = onnx.ModelProto()
     try:
@@ -150,7 +150,7 @@ def _tensor(value: Any) -> OnnxTensor:
 
 def _inferred_outputs(model: Any) -> tuple[dict[str, OnnxTensor], str | None]:
     """What inference says of the outputs without what the file says of them, and why the graph contradicts itself."""
-    import onnx
+    import onnx  # noqa: PLC0415
 
     blank = onnx.ModelProto()
     blank.CopyFrom(model)

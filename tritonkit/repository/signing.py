@@ -97,7 +97,7 @@ def check_signature(version_folder: Path, trust: Trust) -> None:
     verifier = _verifier(trust)
     try:
         verifier.verify(version_folder / MANIFEST, signature)
-    except Exception as error:  # the library raises whatever its parsers and cryptography raise
+    except Exception as error:  # noqa: BLE001 - the library raises whatever its parsers and its cryptography raise
         raise GateError(
             "the signature is not of this manifest by whom was asked for", where=signature, got=_reason(error)
         ) from None

@@ -38,7 +38,7 @@ def main() -> int:
             stdout=log,
             stderr=subprocess.STDOUT,
             process_group=0,
-            preexec_fn=_default_signals,
+            preexec_fn=_default_signals,  # noqa: PLW1509 - this process has a single thread
         )
     _say(f"pid {child.pid}")
     try:
@@ -48,7 +48,7 @@ def main() -> int:
         child.wait()
         if request["clean_up"]:
             _clean_up(request["clean_up"], request["environment"])
-        for region in Path("/dev/shm").glob(f"{request['shared_memory_prefix']}*"):
+        for region in Path("/dev/shm").glob(f"{request['shared_memory_prefix']}*"):  # noqa: S108 - POSIX shared memory lives there
             region.unlink(missing_ok=True)
     _say(f"exit {child.returncode}")
     return 0

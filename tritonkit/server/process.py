@@ -17,7 +17,7 @@ from tritonkit.spec.errors import UnavailableError
 _GUARD = Path(__file__).with_name("guard.py")
 START_TIMEOUT_SECONDS = 20.0
 KILL_TIMEOUT_SECONDS = 10.0
-SHARED_MEMORY = Path("/dev/shm")
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - POSIX shared memory lives there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class ServerProcess:
     @property
     def pid(self) -> int:
         """The server's process id."""
-        assert self._pid is not None
+        assert self._pid is not None  # noqa: S101 - the constructor does not return without it
         return self._pid
 
     @property
@@ -114,7 +114,7 @@ class ServerProcess:
         return -9 if self._exit_code is None else self._exit_code
 
     def _listen(self) -> None:
-        assert self._guard.stdout is not None
+        assert self._guard.stdout is not None  # noqa: S101 - it was opened as a pipe
         for line in self._guard.stdout:
             word, _, number = line.decode().strip().partition(" ")
             if word == "pid":
@@ -128,13 +128,13 @@ class ServerProcess:
         self._ended.set()
 
     def _send(self, line: str) -> None:
-        assert self._guard.stdin is not None
+        assert self._guard.stdin is not None  # noqa: S101 - it was opened as a pipe
         with contextlib.suppress(BrokenPipeError, ValueError):
             self._guard.stdin.write(f"{line}\n".encode())
             self._guard.stdin.flush()
 
     def _close(self) -> None:
-        assert self._guard.stdin is not None
+        assert self._guard.stdin is not None  # noqa: S101 - it was opened as a pipe
         with contextlib.suppress(BrokenPipeError):
             self._guard.stdin.close()
         self._ended.wait(KILL_TIMEOUT_SECONDS)

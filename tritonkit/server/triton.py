@@ -402,7 +402,7 @@ def _choose_ports(options: ServerOptions) -> Ports:
 def _free_port(host: str, taken: list[int]) -> int:
     """A free port below the range from which the kernel serves outgoing connections, so that none of them takes it."""
     for _ in range(200):
-        port = random.randrange(*_PORT_RANGE)
+        port = random.randrange(*_PORT_RANGE)  # noqa: S311 - not a secret
         if port not in taken and _is_free(host, port):
             return port
     raise UnavailableError("no free port was found", where=host, expected=f"one in {_PORT_RANGE[0]}-{_PORT_RANGE[1]}")

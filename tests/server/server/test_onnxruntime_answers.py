@@ -176,7 +176,7 @@ def test_a_bad_run_option_fails_the_request_not_the_load(client) -> None:
     rows = np.ones((1, 4), dtype=np.float32)
     good = "parameter_memory_enable_memory_arena_shrinkage_cpu"
     np.testing.assert_allclose(client.infer(good, [_input("x", rows, "FP32")]).as_numpy("y"), _linear(rows))
-    with pytest.raises(InferenceServerException, match="memory_arena_shrinkage|[Ii]nvalid|device"):
+    with pytest.raises(InferenceServerException, match=r"memory_arena_shrinkage|[Ii]nvalid|device"):
         client.infer(f"{good.removesuffix('cpu')}nonsense", [_input("x", rows, "FP32")])
 
 

@@ -86,7 +86,7 @@ def _read_onnx(config: ModelConfig, folder: Path, versions: tuple[int, ...]) -> 
 
 
 def _read_onnx_file(config: ModelConfig, folder: Path, version: int) -> OnnxFile:
-    from tritonkit.repository.onnx_models import read_onnx_model
+    from tritonkit.repository.onnx_models import read_onnx_model  # noqa: PLC0415 - onnx is slow to import
 
     path = folder / str(version) / (config.default_model_filename or "model.onnx")
     if path.is_dir():

@@ -64,7 +64,7 @@ def compose_files(repository: Path, models: Sequence[str], image: str) -> dict[s
             "init": True,
             "shm_size": SHARED_MEMORY,
             "read_only": True,
-            "tmpfs": ["/tmp"],
+            "tmpfs": ["/tmp"],  # noqa: S108 - inside the container
             "volumes": [f"{repository.absolute()}:/models:ro"],
             "ports": [f"127.0.0.1:{port}:{port}" for port in (8000, 8001, 8002)],
             "stop_grace_period": f"{STOP_SECONDS}s",

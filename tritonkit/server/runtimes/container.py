@@ -67,7 +67,7 @@ def container_launch(options: ServerOptions, resolved: Resolved, log_path: Path)
         environment=variables | {KEY_VARIABLE: resolved.admin_key},
         log_path=log_path,
         shared_memory_prefix=resolved.shared_memory_prefix,
-        started=started_lines("0.0.0.0", INSIDE),
+        started=started_lines("0.0.0.0", INSIDE),  # noqa: S104 - inside the container
         clean_up=(engine, "rm", "--force", name),
     )
 
@@ -112,7 +112,7 @@ def inside_command(options: ServerOptions, resolved: Resolved, known: frozenset[
         resolved,
         known,
         repository=REPOSITORY_INSIDE,
-        address="0.0.0.0",
+        address="0.0.0.0",  # noqa: S104 - inside the container
         ports=INSIDE,
     )
     return ("-c", " ".join(['exec tritonserver "$@"', *secret]), "tritonserver", *arguments)

@@ -67,7 +67,7 @@ class TritonPythonModel:
         """
         try:
             return self._executor.answer(requests)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a model raises is its own failure
             # Whatever a model or ONNX Runtime raises is these requests' answer; the instance goes on.
             failure = pb_utils.TritonError(plain_text(error))
             return [pb_utils.InferenceResponse(error=failure) for _ in requests]

@@ -43,7 +43,7 @@ def open_session(config: Mapping[str, Any], settings: SessionSettings, folder: s
         for library in settings.op_libraries:
             options.register_custom_ops_library(library)
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime raises classes of its own
         raise RefusedError(plain_text(error)) from None
 
 
