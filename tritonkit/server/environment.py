@@ -128,7 +128,7 @@ def ensure_environment(
 
 
 def _build(root: Path, requirements: tuple[str, ...], progress: Callable[[str], None]) -> None:
-    """Makes the virtual environment in its final place, since none can be moved; what a killed build left goes first."""
+    """Makes the virtual environment in its final place, since none can be moved; a killed build's rest goes first."""
     shutil.rmtree(root, ignore_errors=True)
     progress("making the server's Python environment")
     _run([sys.executable, "-m", "venv", str(root)], "the server's virtual environment cannot be made")

@@ -52,9 +52,11 @@ _pointer_of.argtypes = (ctypes.py_object, ctypes.c_char_p)
 _alive: dict[int, tuple[Any, ...]] = {}
 
 
-@_Deleter
-def _release(managed: Any) -> None:
+def _forget(managed: Any) -> None:
     _alive.pop(ctypes.addressof(managed.contents), None)
+
+
+_release = _Deleter(_forget)
 
 
 def bits_of(tensor: Any) -> np.ndarray[Any, Any]:
@@ -63,8 +65,15 @@ def bits_of(tensor: Any) -> np.ndarray[Any, Any]:
     managed = ctypes.cast(_pointer_of(capsule, b"dltensor"), ctypes.POINTER(_Managed)).contents
     shape = tuple(managed.tensor.shape[axis] for axis in range(managed.tensor.ndim))
     size = int(np.prod(shape))
-    source = (ctypes.c_uint16 * size).from_address(managed.tensor.data + managed.tensor.byte_offset) if size else []
-    return np.array(source, dtype=np.uint16).reshape(shape)
+    return bits_at(managed.tensor.data + managed.tensor.byte_offset if size else 0, shape)
+
+
+def bits_at(address: int, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """A copy of the 16-bit elements at `address`, which is not read when there are none."""
+    size = int(np.prod(shape))
+    if not size:
+        return np.empty(shape, dtype=np.uint16)
+    return np.array((ctypes.c_uint16 * size).from_address(address), dtype=np.uint16).reshape(shape)
 
 
 def capsule_of(bits: np.ndarray[Any, Any]) -> Any:

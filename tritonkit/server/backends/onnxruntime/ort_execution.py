@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import onnxruntime as ort
 import ort_bfloat16
 import ort_strings
@@ -14,6 +13,7 @@ from ort_batching import Feed, batch_input_array, batch_inputs, join, scatter, s
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
     from ort_signature import Signature
     from ort_states import StateStore
 
@@ -123,7 +123,9 @@ class Executor:
             binding.bind_output(name)
         self._session.run_with_iobinding(binding, self._run_options)
         return {
-            name: _bits(value) if self._types[name] == "TYPE_BF16" else value.numpy()
+            name: ort_bfloat16.bits_at(value.data_ptr(), tuple(value.shape()))
+            if self._types[name] == "TYPE_BF16"
+            else value.numpy()
             for name, value in zip(self._names, binding.get_outputs(), strict=True)
         }
 
@@ -169,13 +171,3 @@ class Executor:
         for request, part in zip(requests, parts, strict=True):
             self._states.keep(part, request.correlation_id(), request.flags())
         self._states.forget_idle()
-
-
-def _bits(value: Any) -> np.ndarray[Any, Any]:
-    """A copy of a BF16 `OrtValue` as uint16, same shape."""
-    import ctypes  # noqa: PLC0415 - BF16 models alone need it
-
-    shape = tuple(value.shape())
-    size = int(np.prod(shape))
-    source = (ctypes.c_uint16 * size).from_address(value.data_ptr()) if size else []
-    return np.array(source, dtype=np.uint16).reshape(shape)
