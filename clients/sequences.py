@@ -82,7 +82,7 @@ class AsyncSequence:
         inputs: Mapping[str, Any],
         *,
         last: bool = False,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - a deadline that travels to the server
         headers: Mapping[str, str] | None = None,
         **choices: Unpack[RequestChoices],
     ) -> Answer:

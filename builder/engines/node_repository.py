@@ -6,7 +6,6 @@ The published repository itself is never written to: its parts are immutable and
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -49,7 +48,7 @@ def lay_repository(source: Path, out: Path, models: Sequence[ReadyModel], profil
     out.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        shutil.copytree(source, staged / "new", copy_function=_link_or_copy)
+        shutil.copytree(source, staged / "new", copy_function=shutil.copyfile)
         for ready in models:
             _add_engines(staged / "new" / ready.model.name, ready, profile)
         with contextlib.suppress(FileNotFoundError):
@@ -67,13 +66,4 @@ def _add_engines(folder: Path, ready: ReadyModel, profile: str) -> None:
     (folder / CONFIGS).mkdir(exist_ok=True)
     text = tensorrt_config(ready.model.config, records, where=str(folder / CONFIGS))
     target = folder / CONFIGS / f"{profile}.pbtxt"
-    # A new file, never a write through a hard link into the published repository.
-    target.unlink(missing_ok=True)
     target.write_text(text)
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draws the page and prints where it is."""
-    from tritonkit.report import draw_report
-    from tritonkit.spec.parity import ParityReport
-    from tritonkit.spec.reports import Answered, BuildReport, LoadReport
+    from tritonkit.report import draw_report  # noqa: PLC0415 - `--help` draws nothing
+    from tritonkit.spec.parity import ParityReport  # noqa: PLC0415
+    from tritonkit.spec.reports import Answered, BuildReport, LoadReport  # noqa: PLC0415
 
     folder: Path = args.folder
     out: Path = args.out or folder / "report.html"
@@ -89,7 +89,7 @@ def _read_load(given: Path | None, folder: Path, document: type[LoadReport]) -> 
 
 
 def _read(path: Path, document: type[Parsed], *, hint: str) -> Parsed:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - `--help` reads nothing
 
     try:
         return TypeAdapter(document).validate_json(path.read_bytes())
@@ -109,7 +109,7 @@ def _read_pictures(folder: Path) -> dict[str, bytes]:
 
 def _commands(build: BuildReport, load: LoadReport | None, folder: Path) -> list[tuple[str, str]]:
     """A sentence and a command line for each step from the weights to this page."""
-    from tritonkit.repository.layout import CANDIDATE_VERSION, GOLDEN
+    from tritonkit.repository.layout import CANDIDATE_VERSION, GOLDEN  # noqa: PLC0415 - only a failed build needs it
 
     repository, where = shlex.quote(build.repository), shlex.quote(str(folder))
     golden = shlex.quote(f"{build.repository}/{build.name}/{CANDIDATE_VERSION}/{GOLDEN}")
