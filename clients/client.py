@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from .addresses import parse_address
 from .errors import ClientError
+from .forks import generation, guard
 from .hedging import send_hedged
 from .many import in_order
 from .messages import Action, Cancellation, Fault
@@ -25,6 +24,7 @@ from .steps import Attempt, CallChoices, Hedged, Plan, Reply, RequestChoices, Re
 from .transports import open_transport
 
 if TYPE_CHECKING:
+    import threading
     from collections import abc
     from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
@@ -105,9 +105,10 @@ class Client:
             open_transport(address, timeout=options.timeout, tls=tls) if transport is None else transport
             for address in addresses
         ]
-        self._lock = threading.Lock()
+        self.lock: threading.Lock
+        guard(self)
         self._pool: ThreadPoolExecutor | None = None
-        self._pool_pid = -1
+        self._pool_generation = -1
 
     def infer(
         self,
@@ -377,9 +378,9 @@ class Client:
         return None
 
     def _hedging_pool(self) -> ThreadPoolExecutor:
-        with self._lock:
+        with self.lock:
             # A pool's threads do not survive a fork.
-            if self._pool is None or self._pool_pid != os.getpid():
+            if self._pool is None or self._pool_generation != generation():
                 self._pool = ThreadPoolExecutor(_MOST_HEDGED, thread_name_prefix="triton-hedge")
-                self._pool_pid = os.getpid()
+                self._pool_generation = generation()
             return self._pool

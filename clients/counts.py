@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from .forks import guard
+
+if TYPE_CHECKING:
+    import threading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +42,18 @@ class Counters:
 
     def __init__(self) -> None:
         self._totals = {field.name: 0 for field in fields(Counts)}
-        self._lock = threading.Lock()
+        self.lock: threading.Lock
+        guard(self)
 
     def add(self, *names: str) -> None:
         """Adds one to each of `names`."""
-        with self._lock:
+        with self.lock:
             for name in names:
                 self._totals[name] += 1
 
     def call_ended(self, attempts: int, *, failed: bool) -> None:
         """An inference ended after `attempts`."""
-        with self._lock:
+        with self.lock:
             totals = self._totals
             totals["calls"] += 1
             totals["attempts"] += attempts
@@ -58,5 +64,5 @@ class Counters:
 
     def read(self) -> Counts:
         """The totals now."""
-        with self._lock:
+        with self.lock:
             return Counts(**self._totals)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import threading
 from typing import TYPE_CHECKING, cast
 
 from .codec import numpy_dtype
 from .errors import ClientError, InvalidRequestError, UnavailableError
+from .forks import generation, guard
 from .messages import ControlRequest, InferReply, InferRequest, Region, RequestedOutput, Tensor
 from .shared_blocks import BLOCKS, Block
 
 if TYPE_CHECKING:
+    import threading
+
     from .attempts import Attempts
     from .metadata import ModelDescription
     from .options import Memory
@@ -34,10 +35,11 @@ class Regions:
     def __init__(self, memory: Memory, attempts: Attempts) -> None:
         self._make = BLOCKS[memory]
         self._attempts = attempts
-        self._lock = threading.Lock()
+        self.lock: threading.Lock
+        guard(self)
         self._free: list[Block] = []
         self._abandoned: list[Block] = []
-        self._pid = os.getpid()
+        self._generation = generation()
 
     def send(self, request: InferRequest, description: ModelDescription | None, terms: Terms) -> Plan[Sent]:
         """`Attempts.send` through shared memory: every input, and each output whose size is known beforehand."""
@@ -71,10 +73,10 @@ class Regions:
 
     def close(self, terms: Terms) -> Plan[None]:
         """Has the server forget every block, if it can be reached, and frees them."""
-        with self._lock:
+        with self.lock:
             blocks, self._free = [*self._free, *self._abandoned], []
             abandoned, self._abandoned = self._abandoned, []
-            if self._pid != os.getpid():
+            if self._generation != generation():
                 return
         for block in blocks:
             if block not in abandoned:
@@ -87,10 +89,10 @@ class Regions:
                 continue
 
     def _take(self, size: int, terms: Terms) -> Plan[Block]:
-        with self._lock:
-            if self._pid != os.getpid():
+        with self.lock:
+            if self._generation != generation():
                 # The parent's blocks stay the parent's.
-                self._free, self._abandoned, self._pid = [], [], os.getpid()
+                self._free, self._abandoned, self._generation = [], [], generation()
             fitting = next((block for block in self._free if block.size >= size), None)
             outgrown = None
             if fitting is not None:
@@ -114,11 +116,11 @@ class Regions:
     def _give(self, block: Block, *, usable: bool) -> None:
         if not usable:
             block.free()
-        with self._lock:
+        with self.lock:
             (self._free if usable else self._abandoned).append(block)
 
     def _forget(self) -> None:
-        with self._lock:
+        with self.lock:
             blocks, self._free, self._abandoned = self._free, [], []
         for block in blocks:
             block.free()

@@ -6,11 +6,13 @@ again. The last server in good standing is never ejected.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .forks import guard
+
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Collection
 
     from .options import Breaker
@@ -41,14 +43,15 @@ class Replicas:
         self._breaker = breaker
         self._protect_last = protect_last
         self._clock = clock
-        self._lock = threading.Lock()
+        self.lock: threading.Lock
+        guard(self)
         self._next = 0
 
     def pick(self, tried: Collection[int] = ()) -> int | None:
         """The server for the next attempt, one not in `tried` if possible; None if every circuit is open."""
         if len(self._standings) == 1 and self._breaker is None:
             return 0
-        with self._lock:
+        with self.lock:
             now = self._clock()
             count = len(self._standings)
             order = [(self._next + step) % count for step in range(count)]
@@ -61,7 +64,7 @@ class Replicas:
 
     def another(self, tried: Collection[int]) -> bool:
         """Whether a server in good standing has not been tried."""
-        with self._lock:
+        with self.lock:
             return any(not standing.open_until and index not in tried for index, standing in enumerate(self._standings))
 
     def backup(self, index: int) -> int:
@@ -74,14 +77,14 @@ class Replicas:
         """The server answered, well or badly: it is there."""
         standing = self._standings[index]
         if standing.failures or standing.open_until:
-            with self._lock:
+            with self.lock:
                 self._standings[index] = _Standing()
 
     def failed(self, index: int, *, leaving: bool) -> bool:
         """The server failed; `leaving` says that it is gone or going. Returns whether it is ejected now."""
         if self._breaker is None:
             return False
-        with self._lock:
+        with self.lock:
             standing = self._standings[index]
             standing.failures += 1
             standing.on_trial = False

@@ -6,7 +6,6 @@ administrative call. So the rules look at the message too.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -22,9 +21,12 @@ from .errors import (
     ProtocolError,
     UnavailableError,
 )
+from .forks import guard
 from .messages import Code
 
 if TYPE_CHECKING:
+    import threading
+
     from .messages import Fault
     from .options import Retry
 
@@ -180,18 +182,19 @@ class Budget:
         self._rate = rate
         self._most = max(reserve, _MOST_SAVED)
         self._left = reserve
-        self._lock = threading.Lock()
+        self.lock: threading.Lock
+        guard(self)
 
     def earn(self) -> None:
         """A call succeeded."""
         if self._left >= self._most:
             return
-        with self._lock:
+        with self.lock:
             self._left = min(self._most, self._left + self._rate)
 
     def spend(self) -> bool:
         """Takes one retry; False if there is none."""
-        with self._lock:
+        with self.lock:
             # Ten times 0.1 falls short of 1 by rounding.
             if self._left < 1 - 1e-9:
                 return False

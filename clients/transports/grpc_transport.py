@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from tritonclient.grpc import service_pb2_grpc
 
+from ..forks import generation, guard
 from ..messages import Code, Fault, InferRequest
 from .grpc_channel import COMPRESSION, channel_options, credentials, fault
 from .grpc_messages import RPCS, control_reply, infer_message, infer_reply, stream_message, stream_reply
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Generator
 
     from ..addresses import Address
@@ -28,14 +28,15 @@ class GrpcTransport:
         self._address = address
         self._options = channel_options(address, timeout, tls)
         self._credentials = credentials(tls) if address.secure else None
-        self._lock = threading.Lock()
-        self._pid = -1
+        self.lock: threading.Lock
+        guard(self)
+        self._generation = -1
         self._channel: grpc.Channel | None = None
         self._stub: Any = None
 
     def send(self, message: Message, exchange: Exchange) -> InferReply | ControlReply:
         """See `Transport.send`."""
-        stub = self._stub if self._pid == os.getpid() else self._connected()
+        stub = self._stub if self._generation == generation() else self._connected()
         try:
             if isinstance(message, InferRequest):
                 return infer_reply(self._call(stub.ModelInfer, infer_message(message, exchange.timeout), exchange))
@@ -49,7 +50,7 @@ class GrpcTransport:
 
     def stream(self, request: InferRequest, exchange: Exchange) -> Generator[InferReply]:
         """See `Transport.stream`."""
-        stub = self._stub if self._pid == os.getpid() else self._connected()
+        stub = self._stub if self._generation == generation() else self._connected()
         message = stream_message(request, exchange.timeout)
         call = stub.ModelStreamInfer(
             iter([message]),
@@ -79,24 +80,24 @@ class GrpcTransport:
 
     def close(self) -> None:
         """Closes the channel; calls in flight end with a fault."""
-        with self._lock:
+        with self.lock:
             channel, self._channel, self._stub = self._channel, None, None
             # A channel of the parent process is not this one's to close.
-            if channel is not None and self._pid == os.getpid():
+            if channel is not None and self._generation == generation():
                 channel.close()
-            self._pid = -1
+            self._generation = -1
 
     def _connected(self) -> Any:
         """The stub of this process's own channel: gRPC does not survive a fork."""
-        with self._lock:
-            if self._pid != os.getpid():
+        with self.lock:
+            if self._generation != generation():
                 target = f"dns:///{self._address.netloc}"
                 if self._credentials is None:
                     self._channel = grpc.insecure_channel(target, options=self._options)
                 else:
                     self._channel = grpc.secure_channel(target, self._credentials, options=self._options)
                 self._stub = service_pb2_grpc.GRPCInferenceServiceStub(self._channel)
-                self._pid = os.getpid()
+                self._generation = generation()
             return self._stub
 
     @staticmethod

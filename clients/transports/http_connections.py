@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import socket
 import ssl
 import threading
@@ -16,6 +15,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ..forks import generation, guard
 from ..messages import Code, Fault
 from .http_responses import read_response
 
@@ -137,8 +137,9 @@ class Pool:
             address.server_name or (tls.server_name if tls is not None and tls.server_name else "") or address.host
         )
         self._idle: deque[Connection] = deque()
-        self._pid = os.getpid()
-        self._reaper_lock = threading.Lock()
+        self.lock: threading.Lock
+        guard(self)
+        self._generation = generation()
         self._reaper: threading.Timer | None = None
         self._closed = False
 
@@ -148,10 +149,9 @@ class Pool:
         Raises:
             Fault: the server cannot be reached.
         """
-        if self._pid != os.getpid():
+        if self._generation != generation():
             # The parent's connections: to use them would mix two processes' bytes, to shut them down would cut it off.
-            self._idle, self._pid, self._reaper = deque(), os.getpid(), None
-            self._reaper_lock = threading.Lock()
+            self._idle, self._generation, self._reaper = deque(), generation(), None
         now = time.monotonic()
         while True:
             try:
@@ -182,7 +182,7 @@ class Pool:
     def close(self) -> None:
         """Closes the idle connections; those in use are closed when they come back."""
         self._closed = True
-        with self._reaper_lock:
+        with self.lock:
             if self._reaper is not None:
                 self._reaper.cancel()
                 self._reaper = None
@@ -212,7 +212,7 @@ class Pool:
 
     def _watch(self) -> None:
         """Has the idle connections closed when they have been idle too long, even if no call comes any more."""
-        with self._reaper_lock:
+        with self.lock:
             if self._reaper is None and not self._closed:
                 self._reaper = threading.Timer(IDLE_SECONDS, self._reap)
                 self._reaper.daemon = True
@@ -226,7 +226,7 @@ class Pool:
                 self._idle.popleft().close()
             except IndexError:
                 break
-        with self._reaper_lock:
+        with self.lock:
             self._reaper = None
         if self._idle:
             self._watch()

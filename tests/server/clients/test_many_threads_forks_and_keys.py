@@ -56,6 +56,8 @@ def _in_a_child(client: Client, queue: object) -> None:
     queue.put([float(client.infer("echo", {"x": row * number})["y"][0, 0]) for number in range(5)])
 
 
+# Python 3.12 warns of every fork with threads about; that one may fork all the same is what is tested.
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_client_in_a_forked_child(client: Client) -> None:
     """D1: parent and child go on, each on connections of its own."""
     row = np.ones((1, 4), np.float32)
