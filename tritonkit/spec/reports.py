@@ -170,6 +170,32 @@ class LoadReport(Document):
     tools: dict[str, str] = Field({}, description="Versions of what generated the load.")
 
 
+class ComparedFigure(Document):
+    """One figure of two load tests."""
+
+    protocol: Literal["grpc", "http"]
+    figure: str = Field(description="`p50`, `p95`, `p99` in milliseconds, or `throughput` in answers a second.")
+    first: float
+    second: float
+    ratio: float = Field(description="second / first.")
+    low: float = Field(description="Lower end of the ratio's confidence interval.")
+    high: float = Field(description="Upper end.")
+    verdict: Literal["faster", "slower", "no difference"]
+
+
+class LoadComparison(Document):
+    """What a second load test, or a second set of runs, says against a first."""
+
+    verdict: Literal["faster", "slower", "no difference", "mixed"] = Field(
+        description="Of the second: faster or slower if a figure says so and none says the opposite."
+    )
+    figures: tuple[ComparedFigure, ...]
+    least_change: float = Field(description="A difference must surely exceed this share to count.")
+    confidence: float = Field(description="Of each interval.")
+    runs: tuple[int, int] = Field(description="How many runs each side has.")
+    notes: tuple[str, ...] = Field((), description="What a reader must know before believing the verdict.")
+
+
 class Answered(Document):
     """One file that a served model was asked about, for the table and the page."""
 
