@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -72,6 +73,26 @@ def load(channel: ControlChannel, model: str, *, timeout: float = LOAD_TIMEOUT_S
         UnavailableError: the server does not answer.
     """
     reply = _post(channel, f"/v2/repository/models/{quote(model, safe='')}/load", {}, timeout=timeout)
+    if not reply.ok:
+        raise _refusal("this model does not load", reply, model)
+
+
+def reload(channel: ControlChannel, model: str, *, timeout: float = LOAD_TIMEOUT_SECONDS) -> None:
+    """Replaces the instances of a loaded model by new ones, although its files have not changed.
+
+    A plain load does nothing then. Handing the server the model's own configuration makes it build the instances and
+    swap them, with no moment in which an ensemble that calls the model is without it.
+
+    Raises:
+        GateError: it does not load, with its own reason.
+        UnavailableError: the server does not answer.
+    """
+    path = f"/v2/models/{quote(model, safe='')}/config"
+    config = ask(channel.host, channel.port, path, headers=channel.headers)
+    if not config.ok:
+        raise _refusal("this model's configuration cannot be read", config, model)
+    body = {"parameters": {"config": json.dumps(config.body)}}
+    reply = _post(channel, f"/v2/repository/models/{quote(model, safe='')}/load", body, timeout=timeout)
     if not reply.ok:
         raise _refusal("this model does not load", reply, model)
 

@@ -68,7 +68,12 @@ class ServerEnvironment:
 
     def variables(self) -> dict[str, str]:
         """The environment variables of a server process, over those of this process."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        inherited = {
+            # No model needs the administrator's key.
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("PYTHON") and name != "TRITONKIT_ADMIN_KEY"
+        }
         system_path = inherited.get("PATH", os.defpath)
         system_libraries = inherited.get("LD_LIBRARY_PATH")
         libraries = [str(folder) for folder in self.library_path]

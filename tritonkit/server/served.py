@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tritonkit.repository.config import parse_config
 from tritonkit.spec.errors import InputError
+from tritonkit.spec.manifest import Manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 # Either file in a version folder says that the kit built that ensemble.
 KIT_FILES = ("manifest.json", "published.json")
+# What the server's environment holds in any case.
+OWN_PACKAGES = frozenset({"numpy", "pillow", "onnxruntime"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +27,15 @@ class ServedModels:
         names: the served names, sorted.
         everything: whether loading them loads every model of the repository, so that model control can stay off.
         built_by_kit: whether every served model carries a manifest of the kit: its configuration is complete.
+        target: the release that all its manifests name; `None` without one, or if they differ.
+        packages: what its Python steps import beyond the server's own packages, as requirements.
     """
 
     names: tuple[str, ...]
     everything: bool
     built_by_kit: bool
+    target: str | None
+    packages: tuple[str, ...]
 
 
 def is_remote(repository: str | Path) -> bool:
@@ -48,12 +56,35 @@ def served_models(repository: Path) -> ServedModels:
     called = {step for folder in folders for step in _called_models(folder)}
     kit = {folder.name for folder in folders if _is_kit_ensemble(folder)}
     left_over = {folder.name for folder in folders for owner in kit if folder.name.startswith(f"{owner}_")} - kit
+    manifests = [manifest for folder in folders if folder.name in kit for manifest in _manifests(folder)]
+    targets = {manifest.target for manifest in manifests}
     names = tuple(folder.name for folder in folders if folder.name not in called | left_over)
     return ServedModels(
         names=names,
         everything=not kit,
         built_by_kit=bool(names) and kit.issuperset(names),
+        target=next(iter(targets)) if len(targets) == 1 else None,
+        packages=tuple(
+            sorted(
+                {
+                    f"{package}=={version}"
+                    for manifest in manifests
+                    for part in manifest.parts
+                    for package, version in part.python_packages.items()
+                    if package.lower() not in OWN_PACKAGES
+                }
+            )
+        ),
     )
+
+
+def _manifests(folder: Path) -> list[Manifest]:
+    """The manifests of an ensemble's versions. One that does not parse is `tritonkit verify`'s to report."""
+    manifests = []
+    for path in sorted(folder.glob("*/manifest.json")):
+        with contextlib.suppress(OSError, ValueError):
+            manifests.append(Manifest.model_validate_json(path.read_bytes()))
+    return manifests
 
 
 def model_folders(repository: Path) -> tuple[Path, ...]:

@@ -134,6 +134,11 @@ class TritonServer:
         return self._settled.expected
 
     @property
+    def explicit(self) -> bool:
+        """Whether models can be loaded and unloaded."""
+        return self._settled.control == "explicit"
+
+    @property
     def running(self) -> bool:
         """Whether the process is there."""
         return self._process is not None and self._process.running
@@ -232,6 +237,18 @@ class TritonServer:
         """
         try:
             control.load(self._channel, name)
+        except GateError as error:
+            raise self._explained(error, name) from None
+
+    def reload(self, name: str) -> None:
+        """Replaces the instances of a loaded model by new ones, although its files have not changed.
+
+        Raises:
+            GateError: it does not load; its reason, what is still served, and the way back.
+            UnavailableError: the server does not answer.
+        """
+        try:
+            control.reload(self._channel, name)
         except GateError as error:
             raise self._explained(error, name) from None
 
@@ -348,7 +365,9 @@ class TritonServer:
         if code == 0:
             return "stopped cleanly"
         if any("Exit timeout expired" in record.message for record in self._records):
-            return "its budget ran out: an open HTTP connection or a request outlived it"
+            return (
+                "its budget ran out: an open HTTP connection, a request, or a model whose process had died outlived it"
+            )
         if code == -9:
             return "did not stop within its budget and was killed"
         return f"ended with status {code} while stopping"
