@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tritonkit.server.machine import require_wheel_support
+from tritonkit.server.machine import Machine, require_wheel_support, this_machine, why_not
 from tritonkit.spec.cache_root import cache_root
 from tritonkit.spec.errors import UnavailableError
-from tritonkit.spec.ngc import DEFAULT_RELEASE
+from tritonkit.spec.ngc import DEFAULT_RELEASE, Release
 from tritonkit.spec.ngc import release as find_release
 
 if TYPE_CHECKING:
@@ -104,20 +104,67 @@ def ensure_environment(
         UnavailableError: this machine cannot run the wheel's server, or a package cannot be installed.
         InputError: the release is not known.
     """
+    plan = _plan(release, packages)
+    if not plan.stamp.exists():
+        with _locked(plan.root.with_suffix(".lock")):
+            if not plan.stamp.exists():
+                _build(plan.root, plan.requirements, progress or (lambda _: None))
+                done = {"requirements": plan.requirements, "server": SERVER_WHEEL}
+                _write_atomically(plan.stamp, json.dumps(done, indent=2))
+    return _described(plan)
+
+
+def existing_environment(release: str = DEFAULT_RELEASE, *, packages: tuple[str, ...] = ()) -> ServerEnvironment | None:
+    """The environment that `ensure_environment` would give, if it is there already.
+
+    Raises:
+        InputError: the release is not known.
+    """
+    if why_not(this_machine()) is not None:
+        return None
+    plan = _plan(release, packages)
+    return _described(plan) if plan.stamp.exists() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What an environment is to hold, and where it lies."""
+
+    root: Path
+    release: Release
+    machine: Machine
+    packages: tuple[str, ...]
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        return (*self.packages, f"onnxruntime=={self.release.onnxruntime}")
+
+    @property
+    def stamp(self) -> Path:
+        """Written last: without it the folder is the rest of a build that was killed."""
+        return self.root / "complete.json"
+
+
+def _plan(release: str, packages: tuple[str, ...]) -> _Plan:
     target = find_release(release)
     machine = require_wheel_support(release)
-    requirements = (*BASE_PACKAGES, f"onnxruntime=={target.onnxruntime}", *sorted(packages))
-    key = _key({"requirements": requirements, "server": SERVER_WHEEL, "python": sys.version, "base": sys.base_prefix})
-    root = cache_root() / "server" / f"environment-{key}"
-    stamp = root / "complete.json"
-    if not stamp.exists():
-        with _locked(root.with_suffix(".lock")):
-            if not stamp.exists():
-                _build(root, requirements, progress or (lambda _: None))
-                _write_atomically(stamp, json.dumps({"requirements": requirements, "server": SERVER_WHEEL}, indent=2))
-    site = root / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    everything = (*BASE_PACKAGES, *sorted(packages))
+    facts = {
+        "packages": everything,
+        "onnxruntime": target.onnxruntime,
+        "server": SERVER_WHEEL,
+        "python": sys.version,
+        "base": sys.base_prefix,
+    }
+    root = cache_root() / "server" / f"environment-{_key(facts)}"
+    return _Plan(root=root, release=target, machine=machine, packages=everything)
+
+
+def _described(plan: _Plan) -> ServerEnvironment:
+    root = plan.root
+    site = _site_packages(root)
     wheel = site / "pytriton" / "tritonserver"
-    libpython = (Path(machine.libpython),) if machine.libpython else ()
+    libpython = (Path(plan.machine.libpython),) if plan.machine.libpython else ()
     return ServerEnvironment(
         root=root,
         python=root / "bin" / "python3",
@@ -126,10 +173,14 @@ def ensure_environment(
         cache_directory=wheel / "caches",
         library_path=(site / "nvidia_pytriton.libs", *libpython),
         bin_path=root / "bin",
-        release=target.name,
-        onnxruntime=target.onnxruntime,
-        packages=(*BASE_PACKAGES, *sorted(packages)),
+        release=plan.release.name,
+        onnxruntime=plan.release.onnxruntime,
+        packages=plan.packages,
     )
+
+
+def _site_packages(root: Path) -> Path:
+    return root / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
 
 
 def _build(root: Path, requirements: tuple[str, ...], progress: Callable[[str], None]) -> None:
@@ -150,9 +201,8 @@ def _build(root: Path, requirements: tuple[str, ...], progress: Callable[[str], 
     _run([*pip, "--only-binary=:all:", *requirements], "the server's packages cannot be installed")
     progress(f"installing {SERVER_WHEEL}")
     _run([*pip, "--only-binary=:all:", "--no-deps", SERVER_WHEEL], "the server's wheel cannot be installed")
-    site = root / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
     name, text = _NO_BYTECODE
-    (site / name).write_text(text)
+    (_site_packages(root) / name).write_text(text)
     probe = "import numpy, PIL, onnxruntime; assert numpy.__version__ < '2', numpy.__version__"
     _run([str(root / "bin" / "python3"), "-c", probe], "the server's packages were installed but cannot be imported")
 

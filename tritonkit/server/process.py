@@ -145,16 +145,19 @@ def new_shared_memory_prefix() -> str:
     return f"tritonkit-{os.getpid()}-{secrets.token_hex(4)}-"
 
 
-def remove_stale_regions() -> tuple[str, ...]:
-    """Removes the regions of servers whose kit process is gone, guard and all, and returns their names."""
-    removed = []
-    for region in SHARED_MEMORY.glob("tritonkit-*-*-*") if SHARED_MEMORY.exists() else ():
-        owner = region.name.split("-")[1]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
-            with contextlib.suppress(OSError):
-                region.unlink()
-                removed.append(region.name)
-    return tuple(removed)
+def stale_regions() -> tuple[Path, ...]:
+    """The regions of servers whose kit process is gone, guard and all."""
+    if not SHARED_MEMORY.exists():
+        return ()
+    owners = {region: region.name.split("-")[1] for region in SHARED_MEMORY.glob("tritonkit-*-*-*")}
+    return tuple(region for region, owner in owners.items() if owner.isdigit() and not Path(f"/proc/{owner}").exists())
+
+
+def remove_stale_regions() -> None:
+    """Removes them; what belongs to another user stays."""
+    for region in stale_regions():
+        with contextlib.suppress(OSError):
+            region.unlink()
 
 
 def remove_regions(prefix: str) -> None:
