@@ -12,7 +12,7 @@ COPY builder builder
 COPY clients clients
 COPY benchmarks benchmarks
 RUN python -m venv /opt/tritonkit/venv \
-    && /opt/tritonkit/venv/bin/pip install --no-cache-dir --no-compile '.[bench]'
+    && /opt/tritonkit/venv/bin/pip install --no-cache-dir --no-compile '.[bench,signing]'
 
 FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/tritonkit/venv /opt/tritonkit/venv

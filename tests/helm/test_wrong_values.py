@@ -55,6 +55,10 @@ WRONG = {
     "an image volume by tag": (_other_source("imageVolume", reference="r/m:1"), r"reference: has no digest.*@sha256:"),
     "a baked folder without root": (_other_source("baked", path="models"), r"baked.path: .*absolute path"),
     "a size in words": (_source(sizeLimit="10 gigabytes"), r"sizeLimit: .*write it as in 10Gi"),
+    "a signature that nobody checks": (
+        _source(verify=False, publicKey={"configMap": "signer"}),
+        r"publicKey.configMap: is set, but.*verify: true",
+    ),
     "no kit to verify": ({"kitImage": {"repository": ""}}, r"kitImage.repository: is empty.*build Dockerfile, push it"),
     "half a digest": ({"image": {"digest": "sha256:12"}}, r"image.digest: .*64 hex digits"),
     "a digest as tag": ({"image": {"tag": f"26.07-py3@{DIGEST}"}}, r"image.tag: .*the digest in digest"),

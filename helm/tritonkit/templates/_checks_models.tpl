@@ -39,6 +39,9 @@
 {{- if and $source.verify (ne $source.type "baked") (not .root.Values.kitImage.repository) -}}
 {{- include "tritonkit.problem" (list "kitImage.repository" "is empty, but modelSource.verify needs the kit" "build Dockerfile, push it and name it here") -}}
 {{- end -}}
+{{- if and $source.publicKey.configMap (or (not $source.verify) (eq $source.type "baked")) -}}
+{{- include "tritonkit.problem" (list (printf "%s.publicKey.configMap" $at) "is set, but nothing is verified" "set modelSource.verify: true; a baked repository is pinned by its image's digest: sign the image") -}}
+{{- end -}}
 {{- if not (include "tritonkit.bytes" $source.sizeLimit) -}}
 {{- include "tritonkit.problem" (list (printf "%s.sizeLimit" $at) (printf "%q is no size" (toString $source.sizeLimit)) "write it as in 10Gi") -}}
 {{- end -}}

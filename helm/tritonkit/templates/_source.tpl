@@ -32,6 +32,10 @@
 - name: credentials
   secret: {secretName: {{ $source.gcs.existingSecret.name | quote }}, defaultMode: 288}
 {{- end }}
+{{- if $source.publicKey.configMap }}
+- name: signer
+  configMap: {name: {{ $source.publicKey.configMap | quote }}}
+{{- end }}
 {{- end -}}
 
 {{/* How the served models are mounted: read-only. */}}
@@ -94,6 +98,9 @@
     {{- if $copies }}
     - --copy-to=/models
     {{- end }}
+    {{- if $source.publicKey.configMap }}
+    - --public-key=/signer/{{ $source.publicKey.key }}
+    {{- end }}
   env:
     {{- include "tritonkit.kitEnv" . | nindent 4 }}
   volumeMounts:
@@ -102,6 +109,9 @@
     - {name: models, mountPath: /models}
     {{- else }}
     {{- include "tritonkit.modelMounts" . | trim | nindent 4 }}
+    {{- end }}
+    {{- if $source.publicKey.configMap }}
+    - {name: signer, mountPath: /signer, readOnly: true}
     {{- end }}
     - {name: tmp, mountPath: /tmp}
 {{- end }}
