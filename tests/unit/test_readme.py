@@ -28,7 +28,11 @@ def test_every_make_target_it_names_exists():
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_every_verb_explains_itself_with_an_example(verb):
     done = subprocess.run(
-        [sys.executable, "-m", "tritonkit", verb.name, "--help"], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "tritonkit", verb.name, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert f"tritonkit {verb.name}" in done.stdout.split("example:")[1]
