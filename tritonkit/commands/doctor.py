@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints what was found: 0 if nothing would fail, 1 if something would."""
     served = served_models(args.repository) if args.repository else None
     release = args.target or (served.target if served else None) or DEFAULT_RELEASE
-    findings = [*examine_machine(release), *(examine_repository(args.repository) if args.repository else ())]
+    findings = [*examine_machine(release), *(examine_repository(args.repository, release) if args.repository else ())]
     if args.json:
         console.print_json([_document(finding) for finding in findings])
     else:

@@ -6,11 +6,13 @@ import ast
 import os
 import shutil
 import socket
+import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from tritonkit.repository.config import parse_config
+from tritonkit.repository.lint import lint_repository
 from tritonkit.server.environment import existing_environment
 from tritonkit.server.machine import docker_way, this_machine, why_not
 from tritonkit.server.process import SHARED_MEMORY, stale_regions
@@ -18,6 +20,8 @@ from tritonkit.server.runtimes.container import has_gpu
 from tritonkit.server.served import OWN_PACKAGES, model_folders, served_models
 from tritonkit.spec.cache_root import cache_root
 from tritonkit.spec.errors import InputError
+from tritonkit.spec.ngc import WHEEL_RELEASE
+from tritonkit.spec.ngc import release as find_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,6 +37,7 @@ ENVIRONMENT_BYTES = 600_000_000
 # The 2.51 server takes 1 MB for each instance of a Python model at its start, and grows by 1 MB.
 REGION_BYTES = 1_048_576
 DEFAULT_INSTANCES = {"onnxruntime": 2}
+NEWER_FIELD_RULE = "config-newer-field"
 LOCAL_BACKENDS = frozenset({"python", "onnxruntime"})
 # What a model may import although no package of that name is installed.
 _GIVEN_MODULES = frozenset({"triton_python_backend_utils", "numpy", "PIL", "onnxruntime"})
@@ -69,8 +74,8 @@ def examine_machine(release: str) -> tuple[Finding, ...]:
     )
 
 
-def examine_repository(repository: Path) -> tuple[Finding, ...]:
-    """What of `repository` this machine's server cannot serve.
+def examine_repository(repository: Path, release: str) -> tuple[Finding, ...]:
+    """What of `repository` this machine's server, standing for `release`, cannot serve.
 
     Raises:
         InputError: there is no such folder, or it holds no model.
@@ -80,6 +85,7 @@ def examine_repository(repository: Path) -> tuple[Finding, ...]:
     configs = {folder.name: _config(folder) for folder in folders}
     known = {name: config for name, config in configs.items() if config is not None}
     findings = [
+        *_lint(repository, release),
         Finding(subject="served models", verdict="ok", detail=", ".join(served.names) or "none"),
         _shared_memory(sum(_instances(config) for config in known.values() if _runs_in_python(config))),
         *(_backend(name, config) for name, config in known.items() if _backend_name(config) not in LOCAL_BACKENDS),
@@ -88,6 +94,25 @@ def examine_repository(repository: Path) -> tuple[Finding, ...]:
     if os.access(repository, os.W_OK):
         return tuple(findings)
     return (*findings, Finding(subject="repository", verdict="ok", detail="read-only, which serving does not mind"))
+
+
+def _lint(repository: Path, release: str) -> Iterator[Finding]:
+    """What lint finds for the release, and the fields that are too new for the server of the wheel alone."""
+    checks = ((find_release(release), None), (find_release(WHEEL_RELEASE), NEWER_FIELD_RULE))
+    seen: set[tuple[str, str, str]] = set()
+    for target, only in checks:
+        for model in lint_repository(repository, target).models:
+            for problem in model.problems:
+                place = (problem.file, problem.key, problem.rule)
+                if problem.severity == "error" and only in {None, problem.rule} and place not in seen:
+                    seen.add(place)
+                    where = " ".join(filter(None, (problem.file, problem.key)))
+                    yield Finding(
+                        subject=f"model {model.name}",
+                        verdict="fails",
+                        detail=f"{where}: {problem.cause}",
+                        advice=problem.fix,
+                    )
 
 
 def _system(release: str) -> Finding:
@@ -175,13 +200,21 @@ def _gpu() -> Finding:
 
 
 def _engines() -> Finding:
-    found = [engine for engine in ("docker", "podman") if shutil.which(engine)]
+    found = {engine: _answers(engine) for engine in ("docker", "podman") if shutil.which(engine)}
+    states = [engine if answers else f"{engine}, which does not answer" for engine, answers in found.items()]
     return Finding(
         subject="container engine",
-        verdict="ok" if found else "note",
-        detail=", ".join(found) or "neither docker nor podman",
-        advice="" if found else "only `--runtime docker|podman` needs one",
+        verdict="ok" if any(found.values()) else "note",
+        detail="; ".join(states) or "neither docker nor podman",
+        advice="" if any(found.values()) else "only `--runtime docker|podman` needs one",
     )
+
+
+def _answers(engine: str) -> bool:
+    try:
+        return subprocess.run([engine, "info"], capture_output=True, timeout=10, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def _config(folder: Path) -> ModelConfig | None:
