@@ -10,9 +10,9 @@ obstore does the transfers: one small library for S3 and Google's store alike wh
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 _IN_ONE_WRITE = 64 * 2**20
 """Larger files go in parts, which no store writes conditionally: they are written after a look, not with one."""
-_LABELS_PER_DELETE = 1000
 
 
 class ObjectStore:
@@ -51,7 +50,7 @@ class ObjectStore:
         """The address, as the user said it."""
         return self._address
 
-    @contextmanager
+    @contextlib.contextmanager
     def publisher(self) -> Iterator[Path]:
         """Yields a temporary folder on this machine; who else publishes shows when something is written."""
         try:
@@ -64,9 +63,9 @@ class ObjectStore:
 
     def list(self, path: str) -> Listing:
         """What lies directly in the folder `path`; nothing where there is none."""
-        below = f"{self._key(path)}/" if self._key(path) else ""
+        below = f"{self._key(path)}/"
         with _said_plainly(self._address):
-            found = obstore.list_with_delimiter(self._store, below or None)
+            found = obstore.list_with_delimiter(self._store, below)
         return Listing(
             files=tuple(sorted(entry["path"].removeprefix(below) for entry in found["objects"])),
             folders=tuple(sorted(folder.rstrip("/").removeprefix(below) for folder in found["common_prefixes"])),
@@ -119,10 +118,11 @@ class ObjectStore:
     def remove(self, path: str) -> None:
         """Deletes the object at `path` and every one below it."""
         with _said_plainly(self._address):
+            # A prefix counts whole names: `a/1` lists what lies below it, neither itself nor `a/10`.
             keys = [entry["path"] for batch in obstore.list(self._store, self._key(path)) for entry in batch]
-            keys = [key for key in keys if key == self._key(path) or key.startswith(f"{self._key(path)}/")]
-            for start in range(0, len(keys), _LABELS_PER_DELETE):
-                obstore.delete(self._store, keys[start : start + _LABELS_PER_DELETE])
+            for key in keys or [self._key(path)]:
+                with contextlib.suppress(FileNotFoundError):
+                    obstore.delete(self._store, key)
 
     def as_folder(self, paths: Sequence[str], scratch: Path) -> Path:
         """Copies these objects, and all below them, into `scratch`."""
@@ -130,20 +130,20 @@ class ObjectStore:
             for path in paths:
                 for batch in obstore.list(self._store, self._key(path)):
                     for entry in batch:
-                        self._fetch(entry["path"], path, scratch)
+                        self._fetch(entry["path"], scratch)
         scratch.mkdir(parents=True, exist_ok=True)
         return scratch
 
     def set_aside(self, source: Path, label: str) -> str:
         """Puts `source` under a prefix beside the repository's."""
-        place = f"{self._prefix}.quarantine/{label}" if self._prefix else f"quarantine/{label}"
+        place = f"{self._prefix}.quarantine/{label}"
         for file in sorted(path for path in source.rglob("*") if path.is_file()):
             with _said_plainly(self._address):
                 obstore.put(self._store, f"{place}/{file.relative_to(source).as_posix()}", file)
         return f"{self._address.removesuffix(self._prefix)}{place}"
 
     def _key(self, path: str) -> str:
-        return "/".join(part for part in (self._prefix, path) if part)
+        return f"{self._prefix}/{path}" if path else self._prefix
 
     def _create(self, file: Path, path: str) -> None:
         mode: PutMode = "create" if file.stat().st_size <= _IN_ONE_WRITE else "overwrite"
@@ -174,10 +174,8 @@ class ObjectStore:
                 digest.update(chunk)
         return digest.hexdigest()
 
-    def _fetch(self, key: str, path: str, scratch: Path) -> None:
-        if key != self._key(path) and not key.startswith(f"{self._key(path)}/"):
-            return
-        below = Path(key.removeprefix(f"{self._prefix}/") if self._prefix else key)
+    def _fetch(self, key: str, scratch: Path) -> None:
+        below = Path(key.removeprefix(f"{self._prefix}/"))
         if ".." in below.parts:
             raise InputError("an object's name leads out of its folder", where=f"{self._address}/{below}")
         target = scratch / below
@@ -241,7 +239,7 @@ def _bucket_and_prefix(address: str) -> tuple[Any, str]:
     ), prefix
 
 
-@contextmanager
+@contextlib.contextmanager
 def _said_plainly(address: str) -> Iterator[None]:
     """What a store answers to a wrong key or a missing bucket, as an error of the kit's."""
     try:
