@@ -1,14 +1,17 @@
 """Two load tests -> faster, slower or no difference, by a test that knows noise.
 
-Both sides are resampled (`resampling`): slices of time within a run and, where a side has several runs, the runs
-themselves, because two runs of the same thing differ by more than two minutes of one run do. A figure counts as
-different only if the whole confidence interval of its ratio lies beyond the least change that matters. The
-intervals are of 99 %, so that among the eight figures of two protocols a false alarm stays rare.
+With three runs or more a side, each run gives one observation of a figure, and Welch's t test compares them: two
+runs of the same thing differ by more than the seconds of one run tell. With fewer, only the noise within the runs
+can be known: it is taken from blocks of time (`resampling`), with as many degrees of freedom as there are blocks.
+A figure counts as different only if the whole confidence interval of its ratio lies beyond the least change that
+matters. The intervals are of 99 %, so that among the eight figures of two protocols a false alarm stays rare.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.99
 LEAST_CHANGE = 0.03
+ENOUGH_RUNS = 3
 _LATENCIES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 _Verdict = Literal["faster", "slower", "no difference"]
@@ -77,28 +81,106 @@ def _compared(
     least_change: float,
     rng: np.random.Generator,
 ) -> list[ComparedFigure]:
-    before, after = _observed(first), _observed(second)
-    drawn_before, drawn_after = _drawn(first, rng), _drawn(second, rng)
+    observe = _from_runs if min(len(first), len(second)) >= ENOUGH_RUNS else _from_blocks
+    before, after = observe(first, rng), observe(second, rng)
     # In an open loop the rate is the plan's, not the server's.
     names = [*_LATENCIES, "throughput"] if mode == "closed" else [*_LATENCIES]
     figures = []
     for name in names:
-        edges = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-        low, high = np.nanquantile(drawn_after[name] / drawn_before[name], edges)
-        better_below = name in _LATENCIES
+        low, high = _interval(before[name], after[name])
         figures.append(
             ComparedFigure(
                 protocol=protocol,
                 figure=name,
-                first=before[name],
-                second=after[name],
-                ratio=after[name] / before[name],
-                low=float(low),
-                high=float(high),
-                verdict=_verdict(float(low), float(high), least_change, better_below=better_below),
+                first=math.exp(before[name].log),
+                second=math.exp(after[name].log),
+                ratio=math.exp(after[name].log - before[name].log),
+                low=low,
+                high=high,
+                verdict=_verdict(low, high, least_change, better_below=name in _LATENCIES),
             )
         )
     return figures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Observed:
+    """A figure's logarithm, the variance of its error, and the degrees of freedom of that."""
+
+    log: float
+    variance: float
+    freedom: float
+
+
+def _from_runs(runs: list[LoadSeries], _rng: np.random.Generator) -> dict[str, _Observed]:
+    """The figures' means over runs."""
+    each = [_figures(run, np.ones((1, len(run.slices)))) for run in runs]
+    observed = {}
+    for name in each[0]:
+        logs = np.log([float(figures[name][0]) for figures in each])
+        observed[name] = _Observed(
+            log=float(logs.mean()), variance=float(logs.var(ddof=1)) / len(runs), freedom=len(runs) - 1
+        )
+    return observed
+
+
+def _from_blocks(runs: list[LoadSeries], rng: np.random.Generator) -> dict[str, _Observed]:
+    """The figures' means over runs, with the noise of blocks of time within them."""
+    parts: dict[str, list[_Observed]] = {}
+    for run in runs:
+        length = resampling.block_length(run.slices)
+        blocks = max(2, len(run.slices) / length)
+        as_it_was = _figures(run, np.ones((1, len(run.slices))))
+        drawn = _figures(run, resampling.draw_weights(len(run.slices), rng, length=length))
+        for name, values in drawn.items():
+            # Blocks drawn from themselves vary by a factor (blocks - 1) / blocks too little.
+            variance = float(np.nanvar(np.log(values))) * blocks / (blocks - 1)
+            log = math.log(float(as_it_was[name][0]))
+            parts.setdefault(name, []).append(_Observed(log=log, variance=variance, freedom=blocks - 1))
+    count = len(runs)
+    return {
+        name: _Observed(
+            log=sum(part.log for part in several) / count,
+            variance=sum(part.variance for part in several) / count**2,
+            freedom=sum(part.freedom for part in several),
+        )
+        for name, several in parts.items()
+    }
+
+
+def _figures(run: LoadSeries, weights: Floats) -> dict[str, Floats]:
+    """Each figure of one run, for every row of weights of its slices."""
+    buckets, counts = resampling.latency_table(run.slices)
+    latencies = resampling.quantiles(buckets, weights @ counts, list(_LATENCIES.values()))
+    length = run.slices[1].begin if len(run.slices) > 1 else 1.0
+    answers = weights @ np.array([piece.answers for piece in run.slices])
+    return {
+        **{name: latencies[:, i] for i, name in enumerate(_LATENCIES)},
+        # Never zero, so that it has a logarithm.
+        "throughput": np.maximum(answers, 1) / (weights.sum(axis=1) * length),
+    }
+
+
+def _interval(before: _Observed, after: _Observed) -> tuple[float, float]:
+    """The confidence interval of the ratio, by Welch's approximation (Biometrika 34, 1947)."""
+    change = after.log - before.log
+    variance = before.variance + after.variance
+    if variance == 0:
+        return math.exp(change), math.exp(change)
+    freedom = variance**2 / (before.variance**2 / before.freedom + after.variance**2 / after.freedom)
+    reach = _student_99(freedom) * math.sqrt(variance)
+    return math.exp(change - reach), math.exp(change + reach)
+
+
+# Student's t with 1, 2, 3... degrees of freedom: 99 % of it lies between minus this and this.
+_STUDENT_99 = (63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169, 3.106, 3.055, 3.012, 2.977, 2.947)
+
+
+def _student_99(freedom: float) -> float:
+    if freedom < len(_STUDENT_99) + 1:
+        return _STUDENT_99[max(0, int(freedom) - 1)]
+    z = 2.5758
+    return z + (z**3 + z) / (4 * freedom)  # the first term of its expansion about the normal quantile
 
 
 def _verdict(low: float, high: float, least_change: float, *, better_below: bool) -> _Verdict:
@@ -115,33 +197,6 @@ def _overall(verdicts: set[_Verdict]) -> Literal["faster", "slower", "no differe
     if "faster" in verdicts:
         return "faster"
     return "slower" if "slower" in verdicts else "no difference"
-
-
-def _observed(runs: list[LoadSeries]) -> dict[str, float]:
-    """The figures of all runs together, without resampling."""
-    everything = {i: np.ones((1, len(run.slices)), dtype=np.int64) for i, run in enumerate(runs)}
-    return {name: float(values[0]) for name, values in _figures(runs, everything).items()}
-
-
-def _drawn(runs: list[LoadSeries], rng: np.random.Generator) -> dict[str, Floats]:
-    """The figures of `resampling.DRAWS` resamples: every run's slices, times how often that run was drawn."""
-    picked = rng.multinomial(len(runs), [1 / len(runs)] * len(runs), resampling.DRAWS)
-    weights = {i: resampling.draw_weights(len(run.slices), rng) * picked[:, i : i + 1] for i, run in enumerate(runs)}
-    return _figures(runs, weights)
-
-
-def _figures(runs: list[LoadSeries], weights: dict[int, np.ndarray[Any, np.dtype[np.int64]]]) -> dict[str, Floats]:
-    """Each figure for every row of weights: runs pooled, their slices counted as often as the weights say."""
-    pieces = [piece for run in runs for piece in run.slices]
-    stacked = np.concatenate([weights[i] for i in range(len(runs))], axis=1)
-    buckets, counts = resampling.latency_table(pieces)
-    latencies = resampling.quantiles(buckets, stacked @ counts, list(_LATENCIES.values()))
-    lengths = np.concatenate([[run.slices[1].begin if len(run.slices) > 1 else 1.0] * len(run.slices) for run in runs])
-    answers = np.array([piece.answers for piece in pieces])
-    return {
-        **{name: latencies[:, i] for i, name in enumerate(_LATENCIES)},
-        "throughput": (stacked @ answers) / (stacked @ lengths),
-    }
 
 
 def _series(reports: Sequence[LoadReport], protocol: Protocol) -> list[LoadSeries]:
@@ -175,7 +230,7 @@ def _check_same_question(reports: list[LoadReport]) -> None:
 def _notes(first: Sequence[LoadReport], second: Sequence[LoadReport]) -> tuple[str, ...]:
     reports = [*first, *second]
     notes = []
-    if min(len(first), len(second)) < 3:
+    if min(len(first), len(second)) < ENOUGH_RUNS:
         notes.append(
             "with fewer than three runs a side, the noise between runs is unknown and only that within them is tested"
         )

@@ -148,7 +148,8 @@ def _slices(window: Window, due: Rows, arrived: Rows) -> tuple[LoadSlice, ...]:
 
 def _intervals(slices: tuple[LoadSlice, ...], window: Window) -> tuple[Latency, Latency, tuple[float, float]]:
     """Lower and upper ends of every latency's confidence interval, and the throughput's interval."""
-    weights = resampling.draw_weights(len(slices), np.random.default_rng(0))
+    length = resampling.block_length(slices)
+    weights = resampling.draw_weights(len(slices), np.random.default_rng(0), length=length)
     buckets, counts = resampling.latency_table(slices)
     drawn = weights @ counts
     levels = resampling.quantiles(buckets, drawn, list(resampling.QUANTILES.values()))

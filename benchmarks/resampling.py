@@ -1,7 +1,7 @@
 """Confidence intervals of quantiles and rates, by a bootstrap over slices of time.
 
-Requests that are near in time share their fate: a pause of the server slows all of them. So whole slices are drawn,
-in runs of several, and not single requests (moving block bootstrap: Künsch, "The Jackknife and the Bootstrap for
+Requests that are near in time share their fate: a pause of the server slows all of them. So not single requests are
+drawn, but blocks of whole slices (moving block bootstrap: Künsch, "The Jackknife and the Bootstrap for
 General Stationary Observations", Annals of Statistics 17, 1989). Within a slice latencies are counted in buckets
 that grow by 1 %, which is finer than any difference that a load test can tell.
 """
@@ -38,33 +38,52 @@ def upper_edge(bucket: Integers) -> Floats:
     return np.asarray(FIRST_EDGE_MS * GROWTH ** bucket.astype(np.float64))
 
 
-def draw_weights(slices: int, rng: np.random.Generator, draws: int = DRAWS) -> Integers:
+def block_length(slices: Sequence[LoadSlice]) -> int:
+    """How many slices in a row share their fate, at most a fifth of all.
+
+    The rule for an autoregressive process of the first order, with the correlation of neighbouring slices' mean
+    (logarithmic) latency: Andrews, "Heteroskedasticity and Autocorrelation Consistent Covariance Matrix
+    Estimation", Econometrica 59, 1991, equation 6.4.
+    """
+    means = np.array([_mean_bucket(piece) for piece in slices if piece.latencies])
+    deviations = means - means.mean() if len(means) else means
+    power = float((deviations**2).sum())
+    correlation = 0.0 if power == 0 else float((deviations[1:] * deviations[:-1]).sum()) / power
+    correlation = min(max(correlation, 0.0), 0.97)
+    alpha = 4 * correlation**2 / (1 - correlation**2) ** 2
+    return max(1, min(math.ceil(1.1447 * math.cbrt(alpha * len(slices))), len(slices) // 5))
+
+
+def _mean_bucket(piece: LoadSlice) -> float:
+    return sum(bucket * count for bucket, count in piece.latencies) / sum(count for _, count in piece.latencies)
+
+
+def draw_weights(slices: int, rng: np.random.Generator, *, length: int, draws: int = DRAWS) -> Floats:
     """How often each slice stands in each resample: shape (draws, slices), every row sums to `slices`.
 
-    Runs of about the cube root of the number of slices are drawn, around the end to the start.
+    Blocks of `length` slices are drawn, around the end to the start.
     """
-    length = max(1, round(slices ** (1 / 3)))
-    runs = math.ceil(slices / length)
-    firsts = rng.integers(0, slices, (draws, runs))
+    blocks = math.ceil(slices / length)
+    firsts = rng.integers(0, slices, (draws, blocks))
     drawn = (firsts[:, :, None] + np.arange(length)) % slices
     drawn = drawn.reshape(draws, -1)[:, :slices]
-    weights = np.zeros((draws, slices), dtype=np.int64)
-    np.add.at(weights, (np.arange(draws)[:, None], drawn), 1)
-    return weights
+    places = drawn + np.arange(draws)[:, None] * slices
+    return np.bincount(places.ravel(), minlength=draws * slices).reshape(draws, slices).astype(np.float64)
 
 
-def latency_table(slices: Sequence[LoadSlice]) -> tuple[Integers, Integers]:
+def latency_table(slices: Sequence[LoadSlice]) -> tuple[Integers, Floats]:
     """The buckets in use, ascending, and the counts of every slice: shape (slices, buckets)."""
     buckets = sorted({bucket for piece in slices for bucket, _ in piece.latencies})
     column = {bucket: i for i, bucket in enumerate(buckets)}
-    counts = np.zeros((len(slices), len(buckets)), dtype=np.int64)
+    # Whole numbers, as floats: numpy multiplies matrices of floats far faster.
+    counts = np.zeros((len(slices), len(buckets)))
     for row, piece in enumerate(slices):
         for bucket, count in piece.latencies:
             counts[row, column[bucket]] = count
     return np.array(buckets, dtype=np.int64), counts
 
 
-def quantiles(buckets: Integers, counts: Integers, levels: Sequence[float]) -> Floats:
+def quantiles(buckets: Integers, counts: Floats, levels: Sequence[float]) -> Floats:
     """Quantiles of bucketed latencies in milliseconds: `counts` (draws, buckets) -> (draws, levels).
 
     A row without counts gives NaN.
@@ -79,7 +98,7 @@ def quantiles(buckets: Integers, counts: Integers, levels: Sequence[float]) -> F
     return result
 
 
-def means(buckets: Integers, counts: Integers) -> Floats:
+def means(buckets: Integers, counts: Floats) -> Floats:
     """Mean latency of each row of `counts`, in milliseconds, from the buckets' geometric middles."""
     middles = upper_edge(buckets) / math.sqrt(GROWTH)
     with np.errstate(invalid="ignore"):
