@@ -57,7 +57,7 @@ def render_text(
 
 def render(values: Document, **options: str) -> list[Document]:
     """The rendered objects; options as for `render_text`."""
-    return [document for document in yaml.safe_load_all(render_text(values, **options)) if document]
+    return [document for document in yaml.load_all(render_text(values, **options), yaml.CSafeLoader) if document]
 
 
 def render_profile(profile: str, **options: str) -> list[Document]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.helm.chart import MINIMAL, merged, named, of_kind, profile_values, render, server
 
 # One render takes a tenth of a second.
-FEW = settings(max_examples=15, deadline=None, derandomize=True)
+FEW = settings(max_examples=10, deadline=None, derandomize=True)
 
 
 def _flag(container, name):
