@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def start_server() -> Iterator[Callable[..., TritonServer]]:
     """Starts servers that are stopped, whatever happens, at the end of the module."""
+    with _servers() as start:
+        yield start
+
+
+@pytest.fixture
+def start_for_test() -> Iterator[Callable[..., TritonServer]]:
+    """Starts servers that are stopped, whatever happens, at the end of the test."""
+    with _servers() as start:
+        yield start
+
+
+@contextlib.contextmanager
+def _servers() -> Iterator[Callable[..., TritonServer]]:
     started: list[TritonServer] = []
 
     def start(options: ServerOptions, *, ready: bool = True) -> TritonServer:
@@ -25,6 +39,9 @@ def start_server() -> Iterator[Callable[..., TritonServer]]:
             server.wait_ready()
         return server
 
-    yield start
-    for server in started:
-        server.stop()
+    try:
+        yield start
+    finally:
+        for server in started:
+            # Stopping takes seconds, which the tests of stopping spend themselves.
+            server.kill()

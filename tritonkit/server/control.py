@@ -124,5 +124,5 @@ def _refusal(what: str, reply: Reply, model: str | None = None) -> KitError:
 
 
 def _reason(text: str) -> str:
-    """The model's own reason inside the server's "failed to load 'm', …" texts."""
-    return one_line(text.partition("failed to load ")[2].partition(", ")[2] or text)
+    """The model's own reason inside "load failed for model 'm': version 1 is at UNAVAILABLE state: Internal: …"."""
+    return one_line(text.rpartition("is at UNAVAILABLE state: ")[2])

@@ -36,7 +36,7 @@ POLL_SECONDS = 0.05
 PORT_ATTEMPTS = 5
 STOP_MARGIN_SECONDS = 5.0
 READY_TIMEOUT_SECONDS = 120.0
-KEPT_LOGS = 20
+KEEP_LOGS_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +170,7 @@ class TritonServer:
             taken = self._taken_port()
             if taken and not self.running and attempts < PORT_ATTEMPTS and self._ports_are_ours():
                 attempts += 1
+                self._running.stop(0)
                 self._spawn(_resolve(self.options, _choose_ports(self.options)))
                 continue
             if taken and not self.running:
@@ -204,6 +205,13 @@ class TritonServer:
         seconds = time.monotonic() - began
         self._read_log()
         return ExitInfo(code=code, seconds=seconds, explanation=self._explain(code, was_running=was_running))
+
+    def kill(self) -> None:
+        """Ends the server and its children at once, without a word to it; nothing of it is left."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            remove_regions(self._settled.shared_memory_prefix)
 
     def restart(self, timeout: float = READY_TIMEOUT_SECONDS) -> None:
         """Stops the server and starts it on the same ports, which clears a readiness spoilt by a failed load.
@@ -445,7 +453,9 @@ def _is_free(host: str, port: int) -> bool:
 def _new_log_path() -> Path:
     folder = cache_root() / "server" / "logs"
     folder.mkdir(parents=True, exist_ok=True)
-    kept = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
-    for old in kept[:-KEPT_LOGS]:
-        old.unlink(missing_ok=True)
+    for log in folder.glob("*.log"):
+        # Other processes tidy up here at the same moment.
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - log.stat().st_mtime > KEEP_LOGS_SECONDS:
+                log.unlink()
     return folder / f"{time.strftime('%Y%m%dT%H%M%S')}-{secrets.token_hex(3)}.log"
