@@ -130,20 +130,29 @@ def make_candidate(
     return folder / "repository"
 
 
-def network(mark: float, *, classes: int = CLASSES) -> bytes:
-    """Image [N, 3, 8, 8] -> logits [N, classes]: the first pixel, the mark, and numbers below both."""
+def network(mark: float, *, classes: int = CLASSES, rows: int = 0) -> bytes:
+    """Image [N, 3, 8, 8] -> logits [N, classes]: the first pixel, the mark, and numbers below both.
+
+    With `rows` the answer has that many, whatever was asked.
+    """
     weights = np.zeros((3 * SIDE * SIDE, classes), np.float32)
     weights[0, 0] = 1
     bias = np.array([0, mark / SCALE, *(-1.0 - i for i in range(classes - 2))], np.float32)
     graph = helper.make_graph(
         [
             helper.make_node("Flatten", ["image"], ["flat"]),
-            helper.make_node("Gemm", ["flat", "weights", "bias"], ["logits"]),
+            helper.make_node("Gemm", ["flat", "weights", "bias"], ["all" if rows else "logits"]),
+            *([helper.make_node("Slice", ["all", "start", "end"], ["logits"])] if rows else []),
         ],
         "marked",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, SIDE, SIDE])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", classes])],
-        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(bias, "bias")],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(bias, "bias"),
+            numpy_helper.from_array(np.array([0]), "start"),
+            numpy_helper.from_array(np.array([rows]), "end"),
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)

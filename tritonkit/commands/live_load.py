@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from clients import Client, ClientError
 from tritonkit.commands import console
+from tritonkit.repository.ledger import read_ledger, read_version_manifest
+from tritonkit.repository.prune import uncalled_parts
 from tritonkit.repository.publish import rollback
+from tritonkit.repository.stores import open_store
 from tritonkit.server.flags import ADMIN_HEADER
 from tritonkit.spec.errors import GateError, UnavailableError
 
@@ -57,7 +60,7 @@ def load_or_put_back(change: Change, repository: str, server: str | None) -> boo
         return False
     with _administrator(server) as client:
         try:
-            _load(client, change.name, change.version)
+            _load(client, change.name, change.version, repository)
         except ClientError as error:
             raise GateError(
                 f"version {change.version} does not load",
@@ -65,13 +68,38 @@ def load_or_put_back(change: Change, repository: str, server: str | None) -> boo
                 got=error,
                 hint=_put_back(client, change, repository),
             ) from error
+        if change.changed:
+            _unload_older_parts(client, change, repository)
     return True
 
 
-def _load(client: Client, name: str, version: int) -> None:
+def _load(client: Client, name: str, version: int, repository: str) -> None:
+    """Loads the parts first: Triton takes an ensemble's old version away when a part of the new one does not load."""
+    for part in read_version_manifest(open_store(repository), name, version).parts:
+        client.load(part.name)
     client.load(name)
     if not client.model_ready(name, str(version)):
         raise ClientError("the server loaded another version", where=name, hint="is it on another repository?")
+
+
+def _unload_older_parts(client: Client, change: Change, repository: str) -> None:
+    """Frees what neither the version that is served now calls nor the one before.
+
+    Triton keeps the parts of an ensemble loaded when its next version calls others: the memory of every version that
+    was ever served would be held until a restart. The version before stays loaded, so that going back takes no time.
+    """
+    store = open_store(repository)
+    kept = {change.version, change.before}
+    older = uncalled_parts(
+        store, change.name, [number for number in read_ledger(store, change.name) if number not in kept]
+    )
+    try:
+        loaded = {entry.name for entry in client.repository_index() if entry.state == "READY"}
+        for part in older:
+            if part in loaded:
+                client.unload(part)
+    except ClientError as error:
+        console.say(f"parts of older versions stay loaded: {error}")
 
 
 def _put_back(client: Client, change: Change, repository: str) -> str | None:
@@ -80,7 +108,7 @@ def _put_back(client: Client, change: Change, repository: str) -> str | None:
         return None
     rollback(repository, change.name, change.before)
     try:
-        _load(client, change.name, change.before)
+        _load(client, change.name, change.before, repository)
     except ClientError as error:
         return f"version {change.before} is in place again but was not loaded: {error}"
     console.say(f"version {change.before} of {change.name} is served again")

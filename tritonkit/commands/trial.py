@@ -9,7 +9,7 @@ from builder.golden import read_golden
 from builder.prove import ask_server, parity_report
 from clients import ClientError
 from tritonkit.repository.layout import GOLDEN
-from tritonkit.server import ServerOptions, TritonServer
+from tritonkit.server import ServerOptions, TritonServer, ensure_environment
 from tritonkit.spec.errors import GateError, UnavailableError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def try_candidate(candidate: Candidate) -> None:
     """
     manifest = candidate.manifest
     golden = _asked_once(read_golden(candidate.version_folder / GOLDEN))
+    _require_local_server(manifest.target)
     options = ServerOptions(repository=candidate.repository, models=(manifest.name,), release=manifest.target)
     try:
         with TritonServer(options) as server:
@@ -38,13 +39,8 @@ def try_candidate(candidate: Candidate) -> None:
     except ClientError as error:
         raise GateError("the model loads and does not answer", where=manifest.name, got=error) from error
     except UnavailableError as error:
-        raise UnavailableError(
-            error.what,
-            where=error.where,
-            got=error.got,
-            hint="the trial needs a local Triton; --no-trial leaves it out",
-            log_path=error.log_path,
-        ) from error
+        # The machine can run a server: what ends this one, or keeps it from getting ready, is the candidate.
+        raise GateError(error.what, where=error.where, got=error.got, log_path=error.log_path) from error
     failed = parity_report(golden, comparisons, asked="its trial", server="").first_problem()
     if failed is not None:
         raise GateError(
@@ -52,6 +48,14 @@ def try_candidate(candidate: Candidate) -> None:
             where=failed.model,
             got=failed.problem,
         )
+
+
+def _require_local_server(release: str) -> None:
+    try:
+        ensure_environment(release)
+    except UnavailableError as error:
+        hint = "the trial needs a local Triton; --no-trial leaves it out"
+        raise UnavailableError(error.what, where=error.where, got=error.got, hint=hint) from error
 
 
 def _asked_once(golden: Golden) -> Golden:

@@ -14,6 +14,7 @@ from tritonkit.repository.stores import open_store
 from tritonkit.spec.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from tritonkit.repository.stores import Store
@@ -63,7 +64,7 @@ def prune(repository: str | Path, name: str, *, keep: int = 2, only_say: bool = 
             raise InputError("nothing is published under this name", where=store.address, got=name)
         kept = _kept(ledger, served, keep)
         doomed = tuple(number for number in ledger if number not in kept)
-        parts = _uncalled_parts(store, name, doomed)
+        parts = uncalled_parts(store, name, doomed)
         if not only_say:
             for number in doomed:
                 _remove_version(store, name, number, ledger[number])
@@ -83,7 +84,7 @@ def _kept(ledger: dict[int, PublishedVersion], served: int, keep: int) -> tuple[
     return tuple(sorted((chain + others)[:keep]))
 
 
-def _uncalled_parts(store: Store, name: str, doomed: tuple[int, ...]) -> tuple[str, ...]:
+def uncalled_parts(store: Store, name: str, doomed: Collection[int]) -> tuple[str, ...]:
     """Parts of `name` that no version calls but doomed ones; those of a publication that did not end are among them.
 
     Whatever any configuration in the repository calls stays, whoever wrote it.

@@ -169,6 +169,7 @@ def _try_out(candidate: Candidate, trial: Callable[[Candidate], None], store: St
             got=error.got,
             expected=error.expected,
             hint=f"nothing was published; it lies in {place}, with reason.json",
+            log_path=error.log_path,
         ) from error
 
 
