@@ -32,34 +32,6 @@ def test_generated_files_are_those_of_values_yaml(generate):
         assert path.read_text() == text, f"{path.name} is stale: run `python helm/generate.py`"
 
 
-def test_every_value_is_described(generate):
-    values = generate.read_values((CHART / "values.yaml").read_text())
-    # The name says it all: these only switch something on, or name it.
-    plain = {"enabled", "registry", "repository", "tag", "digest", "pullPolicy", "name", "bucket", "region", "account"}
-    silent = {value.path for value in values if not value.description and value.path[-1] not in plain}
-    parents = {value.path for value in values if value.description}
-    assert {path for path in silent if not any(path[:n] in parents for n in range(1, len(path)))} <= {
-        ("priorityClassName",),
-        ("nodeSelector",),
-        ("podLabels",),
-        ("podAnnotations",),
-        ("replicaCount",),
-        ("rollout",),
-        ("pdb",),
-        ("probes",),
-        ("startup",),
-        ("gpu",),
-        ("service",),
-        ("security",),
-        ("monitoring",),
-        ("networkPolicy",),
-        ("autoscaling",),
-        ("traffic",),
-        ("topologySpread",),
-        ("serviceAccount",),
-    } | {path for path in silent if len(path) > 1}
-
-
 @pytest.mark.parametrize("profile", PROFILES)
 def test_profiles_satisfy_the_schema(profile):
     schema = yaml.safe_load((CHART / "values.schema.json").read_text())
