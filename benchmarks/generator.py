@@ -160,7 +160,9 @@ def _command(plan: LoadPlan) -> list[str]:
     command = [sys.executable, "-m", "locust", "-f", str(_LOCUSTFILE), "--headless", "--only-summary"]
     command += ["--users", str(users), "--spawn-rate", str(users)]
     if plan.processes > 1:
-        command += ["--processes", str(plan.processes), "--master-bind-port", str(_free_port())]
+        port = str(_free_port())
+        command += ["--processes", str(plan.processes), "--master-bind-port", port, "--master-port", port]
+        command += ["--master-bind-host", "127.0.0.1"]
     return [*command, *classes]
 
 
