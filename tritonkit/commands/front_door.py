@@ -50,12 +50,11 @@ VERBS: tuple[Verb, ...] = (
     Verb("lint", "say, without a server, whether each model of a repository will load"),
     Verb("serve", "run a real Triton on a repository, in the foreground"),
     Verb("parity", "replay a golden bundle against any Triton and compare its answers"),
-    Verb("health", "ask a server whether it and its models are ready"),
-    Verb("metadata", "show what a served model takes and gives"),
     Verb("infer", "send files to a served model and print its answers"),
     Verb("health", "say whether a server, and which of its models, are ready"),
     Verb("metadata", "say what a server serves, and what a model takes and gives"),
     Verb("bench", "load-test a served model"),
+    Verb("deploy", "write the Helm chart's values from a repository, and install them"),
     Verb("report", "draw the HTML page of a build"),
 )
 
