@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -38,10 +37,14 @@ def test_every_verb_explains_itself_with_an_example(verb):
     assert f"tritonkit {verb.name}" in done.stdout.split("example:")[1]
 
 
-def test_help_is_there_at_once():
-    seconds = []
-    for _ in range(3):
-        began = time.monotonic()
-        subprocess.run([sys.executable, "-m", "tritonkit", "--help"], capture_output=True, check=True, timeout=30)
-        seconds.append(time.monotonic() - began)
-    assert min(seconds) < 0.3
+def test_help_imports_nothing_heavy():
+    """0.06 s where this was written; on a busy machine a clock says nothing, and what is imported says all."""
+    # `--help` ends the process by SystemExit, so an exit handler lists the modules.
+    program = (
+        "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))\n"
+        "from tritonkit.commands import main; main(['--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    heavy = {"torch", "numpy", "pydantic", "grpc", "onnx", "onnxruntime", "rich", "google.protobuf", "locust", "yaml"}
+    assert "tritonkit.commands" in done.stderr.split()
+    assert heavy.isdisjoint(done.stderr.split())
