@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import secrets
+import shutil
 import socket
 import time
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ POLL_SECONDS = 0.05
 PORT_ATTEMPTS = 5
 STOP_MARGIN_SECONDS = 5.0
 READY_TIMEOUT_SECONDS = 120.0
+LOG_ROOM_BYTES = 1_000_000
 KEEP_LOGS_SECONDS = 7 * 24 * 3600
 
 
@@ -150,10 +152,12 @@ class TritonServer:
 
         Raises:
             InputError: the repository does not exist, a flag is not known.
-            UnavailableError: a port that was asked for is taken, or this machine cannot run the server.
+            UnavailableError: a port that was asked for is taken, the disk is full, or this machine cannot run the
+                server.
         """
         if self._process is not None:
             raise InputError("this server was started already", got=f"pid {self._process.pid}")
+        _require_room(self._log_path.parent)
         remove_stale_regions()
         self._spawn(_resolve(self.options, _choose_ports(self.options)))
 
@@ -182,6 +186,7 @@ class TritonServer:
             if self._listening() and self._all_ready():
                 return
             if time.monotonic() > deadline:
+                _require_room(self._log_path.parent)
                 raise UnavailableError(
                     "the server did not get ready in time",
                     got=f"{timeout:.0f} s; not ready: {', '.join(self._not_ready()) or 'the server itself'}",
@@ -448,6 +453,24 @@ def _is_free(host: str, port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _require_room(folder: Path) -> None:
+    """Refuses to go on where the server could not write its log, by which it is watched.
+
+    Raises:
+        UnavailableError: the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < LOG_ROOM_BYTES:
+        raise UnavailableError(
+            "the disk for the server's log is full",
+            where=folder,
+            got=f"{free:,} bytes free",
+            expected=f"{LOG_ROOM_BYTES:,}",
+            hint="make room, or set TRITONKIT_CACHE to another disk",
+        )
 
 
 def _new_log_path() -> Path:

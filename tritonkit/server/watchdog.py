@@ -37,11 +37,11 @@ class Stub:
 
 
 class StubWatch:
-    """Looks at one server's stubs, again and again."""
+    """Looks at one server's stubs, again and again. Make it once the server is ready: it remembers who is there."""
 
     def __init__(self, server: TritonServer) -> None:
         self._server = server
-        self._seen: frozenset[Stub] = frozenset()
+        self._seen = frozenset(running_stubs(server.pid).values())
         self._missing: frozenset[Stub] = frozenset()
 
     def dead_models(self) -> tuple[str, ...]:
