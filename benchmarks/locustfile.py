@@ -1,6 +1,7 @@
 """Load tests of a served model, for Locust: `locust -f benchmarks/locustfile.py --help`.
 
-By itself it is an ordinary locustfile: the web page starts and stops it, workers distribute it, Locust counts. As
+By itself it is an ordinary locustfile: the web page starts and stops it, workers distribute it, Locust counts, and
+`GrpcUser` or `HttpUser` at the end of the command line leaves the other protocol out. As
 the child of `tritonkit bench` it finds a folder in `TRITONKIT_LOAD_RUN` with the plan and the payloads, writes
 records there, and takes the moment to begin from the parent, so that all processes and the server's statistics
 speak of the same seconds.
@@ -30,7 +31,6 @@ from benchmarks.users.load_run import PULSE_SECONDS, FileLedger, LoadRun, keep_p
 from tritonkit.spec.errors import KitError
 
 if TYPE_CHECKING:
-    from argparse import Namespace
     from collections.abc import Callable
 
     from locust.argument_parser import LocustArgumentParser
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["GrpcUser", "HttpUser"]
 
 FOLDER = os.environ.get("TRITONKIT_LOAD_RUN")
+GRPC_URL, HTTP_URL = "grpc://127.0.0.1:8001", "http://127.0.0.1:8000"
 _POLL_SECONDS = 0.02
 
 # No pause between the requests of a closed loop: the users themselves set the concurrency.
@@ -49,19 +50,14 @@ GrpcUser.wait_time = HttpUser.wait_time = constant(0)
 
 
 def add_arguments(parser: LocustArgumentParser) -> None:
-    """The options of a run without `tritonkit bench`."""
-    group = parser.add_argument_group("Triton")
-    group.add_argument("--model", env_var="TRITON_MODEL", default="", help="the served model")
-    group.add_argument(
-        "--grpc-url", env_var="TRITON_GRPC_URL", default="grpc://127.0.0.1:8001", help="gRPC server; empty: none"
-    )
-    group.add_argument(
-        "--http-url", env_var="TRITON_HTTP_URL", default="http://127.0.0.1:8000", help="HTTP server; empty: none"
-    )
-    group.add_argument("--file", env_var="TRITON_FILES", nargs="*", default=[], help="files to send")
-    group.add_argument("--batch", type=int, default=1, help="items in a request")
-    group.add_argument("--rate", default="", help="open loop: requests a second of each user; else closed")
-    group.add_argument("--deadline", type=float, default=10.0, help="seconds that a request may take")
+    """The options of a run without `tritonkit bench`; the web page shows them too."""
+    parser.add_argument("--model", env_var="TRITON_MODEL", default="", is_required=True, help="the served model")
+    parser.add_argument("--grpc-url", env_var="TRITON_GRPC_URL", default=GRPC_URL, help="for GrpcUser")
+    parser.add_argument("--http-url", env_var="TRITON_HTTP_URL", default=HTTP_URL, help="for HttpUser")
+    parser.add_argument("--files", env_var="TRITON_FILES", nargs="*", default=[], help="what to send, in turn")
+    parser.add_argument("--batch", type=int, default=1, help="items in a request")
+    parser.add_argument("--rate", default="", help="open loop: requests a second of each user; empty: closed loop")
+    parser.add_argument("--deadline", type=float, default=10.0, help="seconds that a request may take")
 
 
 class LocustLedger:
@@ -122,7 +118,7 @@ def on_test_start(environment: Environment, **_: Any) -> None:
     if FOLDER is not None or isinstance(environment.runner, MasterRunner):
         return
     try:
-        plan = plan_from_options(environment.parsed_options)
+        plan = plan_from_options(environment)
         requests = make_requests(read_served_model(plan), files=plan.files, batch=plan.batch)
     except KitError as error:
         logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - the line says it all
@@ -134,19 +130,20 @@ def on_test_start(environment: Environment, **_: Any) -> None:
     gevent.spawn(run.begin, time.monotonic(), seconds=None)
 
 
-def plan_from_options(options: Namespace | None) -> LoadPlan:
-    """The plan that the command line, or the form of the web page, asks for."""
+def plan_from_options(environment: Environment) -> LoadPlan:
+    """The plan that the command line, or the form of the web page, asks for, for the classes that Locust runs."""
+    options = environment.parsed_options
     assert options is not None  # noqa: S101 - Locust has parsed its command line by now
     users = options.num_users or 1
     return LoadPlan(
         model=options.model,
-        grpc_url=options.grpc_url or None,
-        http_url=options.http_url or None,
+        grpc_url=options.grpc_url if GrpcUser in environment.user_classes else None,
+        http_url=options.http_url if HttpUser in environment.user_classes else None,
         grpc_users=users,
         http_users=users,
         mode="open" if options.rate else "closed",
         rate=parse_rate(options.rate, 60.0) if options.rate else None,
-        files=tuple(Path(file) for file in options.file),
+        files=tuple(Path(file) for file in options.files),
         batch=options.batch,
         deadline_seconds=options.deadline,
         warmup_seconds=0.0,
