@@ -21,7 +21,7 @@ OPSET = 17
 IR_VERSION = 8
 
 
-def _tensor(name: str, shape: list[object], element: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
+def _tensor(name: str, shape: list[object] | None, element: int = TensorProto.FLOAT) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, element, shape)
 
 
@@ -32,9 +32,9 @@ def _model(nodes, inputs, outputs, initializers=(), *, opset: int = OPSET, ir_ve
 
 
 def identity(
-    shape: list[object], element: int = TensorProto.FLOAT, *, opset: int = OPSET, ir_version: int = IR_VERSION
+    shape: list[object] | None, element: int = TensorProto.FLOAT, *, opset: int = OPSET, ir_version: int = IR_VERSION
 ) -> bytes:
-    """`y = x`, both of `shape`."""
+    """`y = x`, both of `shape`, or without one."""
     return _model(
         [helper.make_node("Identity", ["x"], ["y"])],
         [_tensor("x", shape, element)],
@@ -144,6 +144,7 @@ NETWORKS: Mapping[str, Callable[[], bytes]] = {
     "free": lambda: identity(["N", "M"]),
     "rows": lambda: identity(["N"]),
     "scalar": lambda: identity([]),
+    "no_shape": lambda: identity(None),
     "vector": lambda: identity([4]),
     "image": lambda: identity(["N", 3, 8, 8]),
     "two_inputs": two_inputs,
@@ -731,6 +732,20 @@ CASES: tuple[Case, ...] = (
         files=_files("scalar"),
     ),
     Case(
+        name="dims_no_shape",
+        rule="a tensor without a shape counts as a scalar",
+        loads=True,
+        files=_files("no_shape"),
+        completed={"max_batch_size": 0, "input": [{"name": "x", "dims": [1]}], "output": [{"name": "y", "dims": [1]}]},
+    ),
+    Case(
+        name="dims_no_shape_but_given",
+        rule="a tensor without a shape counts as a scalar",
+        loads=False,
+        config=_io("4", "4"),
+        files=_files("no_shape"),
+    ),
+    Case(
         name="batch_negative",
         rule="max_batch_size is not negative",
         loads=False,
@@ -890,6 +905,13 @@ CASES: tuple[Case, ...] = (
         + 'model_warmup [{ name: "zeros" batch_size: 2 '
         + 'inputs: { key: "x" value: { data_type: TYPE_FP32 dims: [4] zero_data: true } } }]\n',
     ),
+    Case(
+        name="decoupled",
+        rule="a decoupled transaction policy loads",
+        loads=True,
+        config=LINEAR + "model_transaction_policy { decoupled: true }\n",
+    ),
+    Case(name="outputs_twice", rule="the same output twice loads", loads=True, config=LINEAR + Y3),
     Case(name="response_cache", rule="response cache", loads=True, config=LINEAR + "response_cache { enable: true }\n"),
     Case(
         name="queue_policy",

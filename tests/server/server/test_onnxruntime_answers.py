@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,7 +27,9 @@ BATCHED = Case(
 EXTRA = (
     "complete_rows",
     "complete_scalar",
+    "decoupled",
     "dims_reshape",
+    "outputs_twice",
     "labels_fewer",
     "mixed_batch",
     "optional_initializer",
@@ -153,6 +156,25 @@ def test_an_unconfigured_output_cannot_be_asked_for(client) -> None:
     assert client.infer("outputs_subset", inputs).as_numpy("difference").tolist() == [[0] * 4]
     with pytest.raises(InferenceServerException, match="unexpected inference output 'total'"):
         client.infer("outputs_subset", inputs, outputs=[grpc.InferRequestedOutput("total")])
+
+
+def test_a_decoupled_model_answers_each_request_once(client) -> None:
+    answers: queue.Queue = queue.Queue()
+    client.start_stream(lambda result, error: answers.put((result, error)))
+    rows = np.ones((1, 4), dtype=np.float32)
+    for _ in range(3):
+        client.async_stream_infer("decoupled", [_input("x", rows, "FP32")])
+    for _ in range(3):
+        result, error = answers.get(timeout=20)
+        assert error is None
+        np.testing.assert_allclose(result.as_numpy("y"), _linear(rows))
+    client.stop_stream()
+    assert answers.empty()
+
+
+def test_an_output_configured_twice_comes_once(client) -> None:
+    result = client.infer("outputs_twice", [_input("x", np.ones((1, 4), dtype=np.float32), "FP32")])
+    assert [output.name for output in result.get_response().outputs] == ["y"]
 
 
 def test_ragged_requests_are_laid_end_to_end(client) -> None:

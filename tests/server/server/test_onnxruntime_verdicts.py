@@ -53,7 +53,9 @@ def _check(cases: Sequence[Case], start_server, repository) -> None:
         auto_complete=cases[0].auto_complete,
         extra_flags=("--cache-config=local,size=1048576",),
     )
-    server = start_server(options)
+    server = start_server(options, ready=False)
+    # A hundred models, each in processes of its own, on however busy a machine.
+    server.wait_ready(360)
     complaints = [complaint for case in cases for complaint in _complaints(case, server)]
     server.stop()
     assert not complaints, "\n".join(complaints)

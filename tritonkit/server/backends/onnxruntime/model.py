@@ -52,6 +52,7 @@ class TritonPythonModel:
             validate(config, signature, backend.target)
         except RefusedError as error:
             raise pb_utils.TritonModelException(str(error)) from None
+        self._decoupled = pb_utils.using_decoupled_model_transaction_policy(config)
         self._executor = Executor(
             session=session,
             config=config,
@@ -60,11 +61,20 @@ class TritonPythonModel:
             states=state_store(config),
         )
 
-    def execute(self, requests: list[Any]) -> list[Any]:
+    def execute(self, requests: list[Any]) -> list[Any] | None:
         """Answers the requests that Triton has batched, in one run of the session.
 
-        As in the C++ backend, a run that fails fails every request of its batch.
+        Under a decoupled transaction policy too each request has one answer, sent instead of returned.
         """
+        responses = self._answer(requests)
+        if not self._decoupled:
+            return responses
+        for request, response in zip(requests, responses, strict=True):
+            request.get_response_sender().send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        return None
+
+    def _answer(self, requests: list[Any]) -> list[Any]:
+        """As in the C++ backend, a run that fails fails every request of its batch."""
         try:
             return self._executor.answer(requests)
         except Exception as error:  # noqa: BLE001 - whatever a model raises is its own failure

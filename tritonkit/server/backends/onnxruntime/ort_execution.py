@@ -44,7 +44,7 @@ class Executor:
         self._batch_inputs = batch_inputs(config)
         self._scattered = scattered_outputs(config)
         self._ragged = frozenset(entry["name"] for entry in config["input"] if entry.get("allow_ragged_batch"))
-        self._configured = tuple(entry["name"] for entry in config["output"])
+        self._configured = tuple(dict.fromkeys(entry["name"] for entry in config["output"]))
         state_outputs = tuple(state.output for state in states.states) if states is not None else ()
         self._names = list(dict.fromkeys((*self._configured, *state_outputs)))
         taken = signature.inputs | signature.initializers
@@ -153,7 +153,7 @@ class Executor:
         return pb_utils.InferenceResponse([make(name, outputs[name]) for name in names])
 
     def _to_triton(self, name: str, array: np.ndarray[Any, Any]) -> Any:
-        if name in self._scalar_dims:
+        if array.ndim == 0:
             array = array.reshape(self._scalar_dims[name])
         if self._types[name] == "TYPE_BF16":
             return pb_utils.Tensor.from_dlpack(name, ort_bfloat16.capsule_of(array))
