@@ -113,7 +113,7 @@ def measure_ceiling(
     extended to the full core that each generator process can use.
     """
     progress("measuring the generator's own ceiling")
-    with _null_server() as urls:
+    with null_server() as urls:
         trial = dataclasses.replace(
             plan,
             grpc_url=urls["grpc"] if plan.grpc_url else None,
@@ -125,7 +125,7 @@ def measure_ceiling(
         )
         with start_generator(trial, requests) as generator:
             generator.wait_ready()
-            window = _window(trial, generator.begin())
+            window = measured_window(trial, generator.begin())
             generator.wait_until(window.end, lambda: None)
             generator.wait_done()
             rows, pulses = generator.records(), generator.pulses()
@@ -135,8 +135,8 @@ def measure_ceiling(
 
 
 @contextlib.contextmanager
-def _null_server() -> Iterator[dict[str, str]]:
-    """The addresses of a server that does nothing; it ends with the block, or with this process."""
+def null_server() -> Iterator[dict[str, str]]:
+    """The addresses, by protocol, of a server that does nothing; it ends with the block, or with this process."""
     with subprocess.Popen(
         [sys.executable, "-m", "benchmarks.null_server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -153,7 +153,7 @@ def _measure(
     """Warm-up and measured time; the accounts are taken where the measured time begins and ends."""
     generator.wait_ready()
     began = generator.begin()
-    window = _window(plan, began)
+    window = measured_window(plan, began)
     generator.wait_until(window.begin, lambda: tell(f"warming up, {window.begin - time.monotonic():.0f} s left"))
     before = _account(plan, model)
     already = generator.requests_so_far()
@@ -170,7 +170,8 @@ def _measure(
     return window, before, after
 
 
-def _window(plan: LoadPlan, began: float) -> figures.Window:
+def measured_window(plan: LoadPlan, began: float) -> figures.Window:
+    """The measured time of a run whose warm-up began then, on the monotonic clock."""
     begin = began + plan.warmup_seconds
     return figures.Window(begin=begin, end=begin + plan.seconds)
 

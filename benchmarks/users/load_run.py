@@ -40,6 +40,7 @@ class LoadRun:
     Attributes:
         plan: what to do.
         begun: set once requests may start.
+        ends_at: when the last may start, on the monotonic clock; infinite for a run without end.
 
     Args:
         plan: what to do.
@@ -55,7 +56,7 @@ class LoadRun:
         self.ledger = ledger
         self.begun = Event()
         self._began_at = 0.0
-        self._ends_at = float("inf")
+        self.ends_at = float("inf")
         self._requests = itertools.cycle(requests)
         self._sources = sources
         self._indices = itertools.count()
@@ -64,13 +65,13 @@ class LoadRun:
         """Lets requests start at `at`, on the monotonic clock, and for `seconds`; for ever if `None`."""
         gevent.sleep(max(0.0, at - time.monotonic()))
         self._began_at = at
-        self._ends_at = float("inf") if seconds is None else at + seconds
+        self.ends_at = float("inf") if seconds is None else at + seconds
         self.begun.set()
 
     @property
     def over(self) -> bool:
         """Whether no further request may start."""
-        return time.monotonic() >= self._ends_at
+        return time.monotonic() >= self.ends_at
 
     def next_request(self) -> EncodedRequest:
         """The payloads in turn."""
@@ -92,7 +93,7 @@ class LoadRun:
             phase=index / self._sources % 1,
         ):
             due = self._began_at + start
-            if due >= self._ends_at:
+            if due >= self.ends_at:
                 return
             yield due
 

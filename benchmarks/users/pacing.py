@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -40,14 +41,13 @@ def send_when_due(run: LoadRun, caller: Caller, protocol: Protocol, *, places: i
     the end has passed; what then has not been sent is written down as unsent.
     """
     pool = Pool(places)
-    give_up = float("inf")
+    give_up = run.ends_at + run.plan.deadline_seconds
     try:
         for due in run.starts(worker=worker, workers=workers):
             if (wait := due - time.monotonic()) > 0:
                 gevent.sleep(wait)
-            elif run.over:
-                give_up = min(give_up, time.monotonic() + run.plan.deadline_seconds)
-            if pool.wait_available(timeout=None if give_up == float("inf") else max(0.0, give_up - time.monotonic())):
+            left = give_up - time.monotonic()
+            if pool.wait_available(timeout=None if math.isinf(left) else max(0.0, left)):
                 pool.spawn(send_one, run, caller, protocol, intended=due)
             else:
                 run.ledger.write(
