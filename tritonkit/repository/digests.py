@@ -20,9 +20,14 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def bytes_digest(data: bytes) -> str:
+    """sha256 of `data`, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def text_digest(text: str) -> str:
     """sha256 of `text` in UTF-8, in hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return bytes_digest(text.encode())
 
 
 def read_tree(root: Path, *, without: Collection[str] = ()) -> Tree:

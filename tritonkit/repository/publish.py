@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from tritonkit.repository.candidates import Candidate, check_candidate, read_candidate
 from tritonkit.repository.config import read_config, write_config
-from tritonkit.repository.digests import first_difference, text_digest
+from tritonkit.repository.digests import bytes_digest, first_difference
 from tritonkit.repository.layout import CONFIG, MANIFEST, PUBLISHED, read_manifest
 from tritonkit.repository.ledger import read_ledger, read_served, read_version_manifest, used_numbers
 from tritonkit.repository.signing import check_signature
@@ -28,7 +28,7 @@ from tritonkit.spec.errors import GateError, InputError
 from tritonkit.spec.manifest import PublishedVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tritonkit.repository.ledger import Served
@@ -89,8 +89,9 @@ def publish(
             check_signature(staged.version_folder, trust)
         name = staged.manifest.name
         served = read_served(store, name)
-        number = _number_of(staged, store)
-        whole = number in read_ledger(store, name)
+        ledger = read_ledger(store, name)
+        number = _number_of(staged, store, ledger)
+        whole = number in ledger
         if trial is not None and not whole:
             _try_out(staged, trial, store)
         for part in staged.manifest.parts:
@@ -145,12 +146,16 @@ def _stage(candidate: Candidate, staging: Path) -> Candidate:
     return staged
 
 
-def _number_of(candidate: Candidate, store: Store) -> int | None:
+def _number_of(candidate: Candidate, store: Store, ledger: Mapping[int, PublishedVersion]) -> int | None:
     """The number under which this very candidate lies in the repository, whole or half-written."""
     name, digest = candidate.manifest.name, candidate.sha256
-    for number in used_numbers(store, name):
+    for number, line in ledger.items():
+        if line.candidate_sha256 == digest and line.pruned_at is None:
+            return number
+    # A version that is not in the ledger was begun in an object store and not ended.
+    for number in set(used_numbers(store, name)) - ledger.keys():
         stored = store.read(f"{name}/{number}/{MANIFEST}")
-        if stored is not None and text_digest(stored.data.decode("utf-8", errors="replace")) == digest:
+        if stored is not None and bytes_digest(stored.data) == digest:
             return number
     return None
 
