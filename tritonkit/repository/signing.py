@@ -26,7 +26,7 @@ class Signer:
 
     Attributes:
         private_key: PEM file of an elliptic key on P-256, P-384 or P-521.
-        passphrase: of that file; `None` where it is not encrypted.
+        passphrase: of that file; `None` where it is not encrypted. The library takes none beside a certificate.
         certificate: PEM file of the key's certificate.
         chain: PEM files of the certificates between that one and a root.
     """
@@ -72,7 +72,10 @@ def sign(version_folder: Path, signer: Signer) -> Path:
             )
         else:
             config = library.Config().use_certificate_signer(
-                private_key=signer.private_key, signing_certificate=signer.certificate, certificate_chain=signer.chain
+                private_key=signer.private_key,
+                signing_certificate=signer.certificate,
+                # The library cannot read an empty chain; the certificate itself adds nothing to it.
+                certificate_chain=signer.chain or (signer.certificate,),
             )
         config.sign(version_folder / MANIFEST, staged)
     except (OSError, ValueError, TypeError) as error:

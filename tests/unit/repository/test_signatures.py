@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.candidates import NAME, make_candidate, seal_again
@@ -159,3 +161,55 @@ def test_the_librarys_own_program_verifies_it_too(signed, keys):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_certificate_vouches_for_the_signer(candidate, tmp_path):
+    """Root -> signing certificate; a root that vouched for nobody is refused."""
+    root_key, root = _certificate(tmp_path, "root")
+    _, other = _certificate(tmp_path, "other root")
+    key, certificate = _certificate(tmp_path, "signer", issuer=(root_key, root))
+    assert main(["sign", str(candidate), "--key", str(key), "--certificate", str(certificate)]) == 0
+    check_signature(candidate / NAME / "1", Trust(roots=(root,)))
+    with pytest.raises(GateError, match="not of this manifest"):
+        check_signature(candidate / NAME / "1", Trust(roots=(other,)))
+
+
+def _certificate(folder, name, issuer=None):
+    """A key and its certificate, by `issuer` or by itself, as PEM files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    issuer_key, issuer_name = key, subject
+    if issuer is not None:
+        issuer_key = serialization.load_pem_private_key(issuer[0].read_bytes(), None)
+        issuer_name = x509.load_pem_x509_certificate(issuer[1].read_bytes()).subject
+    now = dt.datetime.now(dt.UTC)
+    is_root = issuer is None
+    usage = {
+        "digital_signature": True,
+        "key_cert_sign": is_root,
+        "crl_sign": is_root,
+        **dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement"), False),
+        "encipher_only": False,
+        "decipher_only": False,
+    }
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer_name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=is_root, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(**usage), critical=True)
+    )
+    if not is_root:
+        code_signing = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CODE_SIGNING])
+        builder = builder.add_extension(code_signing, critical=False)
+    certificate = builder.sign(issuer_key, hashes.SHA256())
+    files = folder / f"{name}.pem", folder / f"{name}.crt"
+    files[0].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    files[1].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return files
