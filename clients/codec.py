@@ -40,6 +40,9 @@ _NUMPY: dict[str, np.dtype[Any]] = {
 }
 _WIRE: dict[np.dtype[Any], str] = {dtype: name for name, dtype in _NUMPY.items()}
 
+# Bytes below which a copy costs less than a view.
+_COPIED_BELOW = 4096
+
 _LENGTH = struct.Struct("<I")
 
 
@@ -79,17 +82,17 @@ def encode(array: NDArray[Any], datatype: str) -> Content:
         datatype: Triton's name.
 
     Returns:
-        A view of the array's own memory where that is possible, so the array must not change until it is sent.
+        For a large array a view of its own memory, so it must not change until it is sent.
 
     Raises:
         TypeError: an element of a BYTES array is neither `bytes` nor `str`.
     """
     if datatype == "BYTES":
         return _encode_strings(array)
-    if not array.size:
-        return b""
+    if array.nbytes < _COPIED_BELOW:
+        return array.tobytes()
     # numpy shows no buffer of the types that ml_dtypes adds, whose kind is "V".
-    if array.flags.c_contiguous and array.ndim and array.dtype.kind != "V":
+    if array.flags.c_contiguous and array.dtype.kind != "V":
         return array.data.cast("B")
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
@@ -124,12 +127,13 @@ def decode(content: Content, datatype: str, shape: Sequence[int]) -> NDArray[Any
         array = np.empty(len(strings), dtype=np.object_)
         array[:] = strings
         return array.reshape(shape)
-    try:
-        dtype = numpy_dtype(datatype)
-    except KeyError:
-        raise ValueError(f"unknown data type {datatype!r}") from None
+    dtype = _NUMPY.get(datatype)
+    if dtype is None:
+        if datatype != "BF16":
+            raise ValueError(f"unknown data type {datatype!r}")
+        dtype = _bfloat16()
     # numpy 1.26 refuses to read an empty buffer.
-    flat = np.frombuffer(content, dtype=dtype) if len(content) else np.empty(0, dtype=dtype)
+    flat = np.frombuffer(content, dtype) if len(content) else np.empty(0, dtype)
     return flat.reshape(shape)
 
 

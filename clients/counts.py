@@ -53,8 +53,8 @@ class Counters:
 
     def call_ended(self, attempts: int, *, failed: bool) -> None:
         """An inference ended after `attempts`."""
+        totals = self._totals
         with self.lock:
-            totals = self._totals
             totals["calls"] += 1
             totals["attempts"] += attempts
             if attempts > 1:

@@ -141,8 +141,8 @@ class Plans:
                 allow_nan=options.allow_nan,
             )
 
-        request, description = yield from self._prepared(model, version, ready, terms)
-        return (yield from self._answered(request, description, terms, began))
+        prepared = yield from self._prepared(model, version, ready, terms)
+        return (yield from self._answered(*prepared, terms, began))
 
     def _prepared(
         self,

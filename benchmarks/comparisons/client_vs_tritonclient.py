@@ -5,7 +5,8 @@
 Starts a server with an identity model, unless `--grpc` and `--http` name one that serves it, and prints a table of
 ratios: how many calls a second the kit's client makes for each one of tritonclient's. Both sides make the input object
 anew for each call and turn the answer into an array; the kit's side also checks the request, keeps a deadline and
-stands ready to retry. Rounds of the two sides alternate, so that a slow moment of the machine meets both.
+stands ready to retry. The two sides take turns ten times in each of five rounds, so that a slow moment of the machine
+meets both; the ratio is the median of the rounds, the spread their least and greatest.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from clients import AsyncClient, Client
 
 MODEL = "identity"
 ROUNDS = 5
+TURNS = 10
 DEADLINE = 5.0
 
 CONFIG = """backend: "python"
@@ -53,22 +56,33 @@ class TritonPythonModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """The same call by both clients.
+
+    Attributes:
+        raw: makes that many calls by tritonclient and returns the seconds.
+        kit: the same by the kit's client.
+        close: closes both.
+    """
+
+    raw: Callable[[int], float]
+    kit: Callable[[int], float]
+    close: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """One line of the table.
 
     Attributes:
         name: protocol, style and size.
         floor: the least ratio that is good enough.
-        calls: calls of one round.
-        raw: makes that many calls by tritonclient and returns the seconds.
-        kit: the same by the kit's client.
+        open: makes the two clients.
     """
 
     name: str
     floor: float
-    calls: int
-    raw: Callable[[int], float]
-    kit: Callable[[int], float]
+    open: Callable[[], Sides]
 
 
 def main() -> int:
@@ -107,38 +121,38 @@ def _server(args: argparse.Namespace) -> Iterator[tuple[str, str]]:
 
 def _run(case: Case, seconds: float) -> bool:
     """Measures one case and prints its line."""
-    case.kit(20)
-    per_call = case.raw(20) / 20
-    calls = max(20, int(seconds / per_call))
+    sides = case.open()
+    sides.kit(20)
+    per_call = sides.raw(20) / 20
+    calls = max(16, int(seconds / per_call / TURNS))
     raw, kit, ratios = [], [], []
     for _ in range(ROUNDS):
-        raw.append(calls / case.raw(calls))
-        kit.append(calls / case.kit(calls))
-        ratios.append(kit[-1] / raw[-1])
+        seconds_raw = seconds_kit = 0.0
+        for _ in range(TURNS):
+            seconds_raw += sides.raw(calls)
+            seconds_kit += sides.kit(calls)
+        raw.append(calls * TURNS / seconds_raw)
+        kit.append(calls * TURNS / seconds_kit)
+        ratios.append(seconds_raw / seconds_kit)
+    sides.close()
     ratio = statistics.median(ratios)
+    figures = f"{statistics.median(raw):9.0f}{statistics.median(kit):9.0f}{ratio:8.2f}"
     spread = f"{min(ratios):.2f}..{max(ratios):.2f}"
-    print(
-        f"{case.name:34}{statistics.median(raw):9.0f}{statistics.median(kit):9.0f}{ratio:8.2f}{spread:>14}{case.floor:7.2f}",
-        flush=True,
-    )
+    print(f"{case.name:34}{figures}{spread:>14}{case.floor:7.2f}", flush=True)
     return ratio >= case.floor
 
 
 def _cases(grpc_address: str, http_address: str, runner: asyncio.Runner) -> Iterator[Case]:
-    tiny = np.ones((1, 4), np.float32)
-    large = np.ones((1, 150_000), np.float32)
+    tiny, large = np.ones((1, 4), np.float32), np.ones((1, 150_000), np.float32)
     for size, array in (("16 B", tiny), ("600 KB", large)):
-        yield Case(name=f"gRPC, blocking, {size}", floor=0.95, calls=0, **_blocking_grpc(grpc_address, array))
-        yield Case(name=f"HTTP, blocking, {size}", floor=0.95, calls=0, **_blocking_http(http_address, array))
+        yield Case(name=f"gRPC, blocking, {size}", floor=0.95, open=partial(_blocking_grpc, grpc_address, array))
+        yield Case(name=f"HTTP, blocking, {size}", floor=0.95, open=partial(_blocking_http, http_address, array))
         floor = 0.85 if array is tiny else 0.95
         for concurrency in (1, 8):
             name = f"asyncio x{concurrency}, {size}"
-            yield Case(
-                name=f"gRPC, {name}", floor=floor, calls=0, **_async_grpc(grpc_address, array, concurrency, runner)
-            )
-            yield Case(
-                name=f"HTTP, {name}", floor=floor, calls=0, **_async_http(http_address, array, concurrency, runner)
-            )
+            both = (array, concurrency, runner)
+            yield Case(name=f"gRPC, {name}", floor=floor, open=partial(_async_grpc, grpc_address, *both))
+            yield Case(name=f"HTTP, {name}", floor=floor, open=partial(_async_http, http_address, *both))
 
 
 def _timed(call: Callable[[], Any]) -> Callable[[int], float]:
@@ -151,7 +165,7 @@ def _timed(call: Callable[[], Any]) -> Callable[[int], float]:
     return run
 
 
-def _blocking_grpc(address: str, array: Any) -> dict[str, Callable[[int], float]]:
+def _blocking_grpc(address: str, array: Any) -> Sides:
     raw, kit = raw_grpc.InferenceServerClient(address), Client(f"grpc://{address}", timeout=DEADLINE)
 
     def raw_call() -> Any:
@@ -159,10 +173,14 @@ def _blocking_grpc(address: str, array: Any) -> dict[str, Callable[[int], float]
         tensor.set_data_from_numpy(array)
         return raw.infer(MODEL, [tensor], client_timeout=DEADLINE).as_numpy("y")
 
-    return {"raw": _timed(raw_call), "kit": _timed(lambda: kit.infer(MODEL, {"x": array})["y"])}
+    def close() -> None:
+        raw.close()
+        kit.close()
+
+    return Sides(raw=_timed(raw_call), kit=_timed(lambda: kit.infer(MODEL, {"x": array})["y"]), close=close)
 
 
-def _blocking_http(address: str, array: Any) -> dict[str, Callable[[int], float]]:
+def _blocking_http(address: str, array: Any) -> Sides:
     raw = raw_http.InferenceServerClient(address, network_timeout=DEADLINE)
     kit = Client(f"http://{address}", timeout=DEADLINE)
 
@@ -171,7 +189,11 @@ def _blocking_http(address: str, array: Any) -> dict[str, Callable[[int], float]
         tensor.set_data_from_numpy(array)
         return raw.infer(MODEL, [tensor]).as_numpy("y")
 
-    return {"raw": _timed(raw_call), "kit": _timed(lambda: kit.infer(MODEL, {"x": array})["y"])}
+    def close() -> None:
+        raw.close()
+        kit.close()
+
+    return Sides(raw=_timed(raw_call), kit=_timed(lambda: kit.infer(MODEL, {"x": array})["y"]), close=close)
 
 
 def _timed_async(
@@ -189,9 +211,7 @@ def _timed_async(
     return lambda calls: runner.run(run(calls))
 
 
-def _async_grpc(
-    address: str, array: Any, concurrency: int, runner: asyncio.Runner
-) -> dict[str, Callable[[int], float]]:
+def _async_grpc(address: str, array: Any, concurrency: int, runner: asyncio.Runner) -> Sides:
     async def open_both() -> tuple[Any, AsyncClient]:
         return raw_grpc_aio.InferenceServerClient(address), AsyncClient(f"grpc://{address}", timeout=DEADLINE)
 
@@ -205,15 +225,18 @@ def _async_grpc(
     async def kit_call() -> Any:
         return (await kit.infer(MODEL, {"x": array}))["y"]
 
-    return {
-        "raw": _timed_async(raw_call, concurrency, runner),
-        "kit": _timed_async(kit_call, concurrency, runner),
-    }
+    async def close() -> None:
+        await raw.close()
+        await kit.close()
+
+    return Sides(
+        raw=_timed_async(raw_call, concurrency, runner),
+        kit=_timed_async(kit_call, concurrency, runner),
+        close=lambda: runner.run(close()),
+    )
 
 
-def _async_http(
-    address: str, array: Any, concurrency: int, runner: asyncio.Runner
-) -> dict[str, Callable[[int], float]]:
+def _async_http(address: str, array: Any, concurrency: int, runner: asyncio.Runner) -> Sides:
     async def open_both() -> tuple[Any, AsyncClient]:
         return raw_http_aio.InferenceServerClient(address), AsyncClient(f"http://{address}", timeout=DEADLINE)
 
@@ -227,10 +250,15 @@ def _async_http(
     async def kit_call() -> Any:
         return (await kit.infer(MODEL, {"x": array}))["y"]
 
-    return {
-        "raw": _timed_async(raw_call, concurrency, runner),
-        "kit": _timed_async(kit_call, concurrency, runner),
-    }
+    async def close() -> None:
+        await raw.close()
+        await kit.close()
+
+    return Sides(
+        raw=_timed_async(raw_call, concurrency, runner),
+        kit=_timed_async(kit_call, concurrency, runner),
+        close=lambda: runner.run(close()),
+    )
 
 
 if __name__ == "__main__":

@@ -38,10 +38,10 @@ class GrpcTransport:
         """See `Transport.send`."""
         stub = self._stub if self._generation == generation() else self._connected()
         try:
-            if isinstance(message, InferRequest):
-                return infer_reply(self._call(stub.ModelInfer, infer_message(message, exchange.timeout), exchange))
-            rpc = RPCS[message.action]
-            return control_reply(message, self._call(getattr(stub, rpc.method), rpc.message(message), exchange))
+            if not isinstance(message, InferRequest):
+                rpc = RPCS[message.action]
+                return control_reply(message, self._call(getattr(stub, rpc.method), rpc.message(message), exchange))
+            return infer_reply(self._call(stub.ModelInfer, infer_message(message, exchange.timeout), exchange))
         except grpc.RpcError as error:
             raise fault(error) from None
         except ValueError as error:

@@ -43,14 +43,26 @@ def test_text_is_sent_as_utf8(strings: list[str]) -> None:
 
 def test_bfloat16() -> None:
     ml_dtypes = pytest.importorskip("ml_dtypes", reason="numpy has no BF16; ml_dtypes brings it")
-    array = np.arange(6).astype(ml_dtypes.bfloat16).reshape(2, 3)
-    assert datatype_of(array.dtype) == "BF16"
-    assert decode(bytes(encode(array, "BF16")), "BF16", (2, 3)).tobytes() == array.tobytes()
+    for size in (6, 6000):
+        array = np.arange(size).astype(ml_dtypes.bfloat16).reshape(2, -1)
+        assert datatype_of(array.dtype) == "BF16"
+        assert decode(bytes(encode(array, "BF16")), "BF16", array.shape).tobytes() == array.tobytes()
 
 
-@pytest.mark.parametrize("array", [np.arange(12, dtype=np.int32).reshape(3, 4).T, np.arange(12, dtype=np.int32)[::-2]])
-def test_memory_order_does_not_matter(array: np.ndarray) -> None:
-    assert bytes(encode(array, "INT32")) == array.tobytes()
+@pytest.mark.parametrize("size", [12, 12_000])
+@pytest.mark.parametrize("dtype", [np.int32, np.bool_, np.float16, np.float64])
+def test_memory_order_does_not_matter(size: int, dtype: type) -> None:
+    array = np.arange(size).astype(dtype)
+    datatype = datatype_of(array.dtype)
+    for other in (array, array.reshape(3, -1).T, array[::-2], array.reshape(2, -1)[:, 1:], array.reshape(1, 1, -1)):
+        assert bytes(encode(other, datatype)) == other.tobytes()
+
+
+def test_a_large_array_is_not_copied() -> None:
+    array = np.zeros(100_000, np.float32)
+    content = encode(array, "FP32")
+    array[0] = 1.0
+    assert bytes(content[:4]) == array[:1].tobytes()
 
 
 @pytest.mark.parametrize(
