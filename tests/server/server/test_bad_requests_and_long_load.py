@@ -24,7 +24,7 @@ from tritonkit.server.readiness import ask
 from tritonkit.server.watchdog import running_stubs
 from tritonkit.spec.errors import UnavailableError
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("bad_requests_and_long_load")]
 
 IDENTITY = """import triton_python_backend_utils as pb
 class TritonPythonModel:

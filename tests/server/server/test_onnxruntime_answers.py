@@ -14,7 +14,7 @@ from tritonclient.utils import InferenceServerException
 from tests.cases.onnxruntime_models import CASES, LINEAR, Case, write_case
 from tritonkit.server import ServerOptions
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("onnxruntime_answers")]
 
 BY_NAME = {case.name: case for case in CASES}
 TYPES = [case.name for case in CASES if case.name.startswith("type_") and case.loads]
