@@ -71,7 +71,7 @@ def test_a_version_comes_and_goes_and_nobody_notices(repository, live, tmp_path)
 
 
 @pytest.mark.parametrize("times", [5, pytest.param(50, marks=pytest.mark.slow)])
-def test_rollback_takes_effect_within_two_seconds(repository, live, tmp_path, times, record_property):
+def test_rollback_takes_effect_within_two_seconds(repository, live, tmp_path, times):
     assert _publish(2, repository, live, tmp_path, "--no-trial") == 0
     took = []
     with Traffic(live) as traffic:
@@ -85,7 +85,7 @@ def test_rollback_takes_effect_within_two_seconds(repository, live, tmp_path, ti
             took.append(traffic.wait_for(version) - decided)
     assert traffic.complaints() == []
     assert live.is_ready()
-    record_property("rollback_seconds", [round(seconds, 2) for seconds in took])
+    print(f"{times} rollbacks: median {sorted(took)[times // 2]:.2f} s, longest {max(took):.2f} s")
     assert max(took) <= ROLLBACK_SECONDS, took
 
 
