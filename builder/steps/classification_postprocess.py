@@ -43,5 +43,6 @@ def top_classes(logits: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The `k` likeliest classes of each row and their softmax: int32 and float32 of shape (rows, k)."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     scores = exponentials / exponentials.sum(axis=1, keepdims=True)
-    likeliest = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    # By logit, not by score: far from the likeliest class a softmax is 0, and zeros have no order.
+    likeliest = np.argsort(-logits, axis=1, kind="stable")[:, :k]
     return likeliest.astype(np.int32), np.take_along_axis(scores, likeliest, axis=1)

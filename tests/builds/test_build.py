@@ -228,7 +228,7 @@ FAULTS = {
     ),
     "labels shifted": lambda r, _: _shift_labels(r),
     "softmax twice": lambda r, _: _edit_step(r, "postprocess", "    likeliest =", SOFTMAX_AGAIN + "    likeliest ="),
-    "the unlikeliest first": lambda r, _: _edit_step(r, "postprocess", "np.argsort(-scores", "np.argsort(scores"),
+    "the unlikeliest first": lambda r, _: _edit_step(r, "postprocess", "np.argsort(-logits", "np.argsort(logits"),
     "an ensemble that calls another step": _cross_the_map,
 }  # fmt: skip
 

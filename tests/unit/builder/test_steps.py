@@ -126,14 +126,14 @@ def test_what_is_no_picture_is_refused_by_name(data, message):
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.integers(0, 10_000), st.integers(1, 5), st.floats(0.01, 50))
+@given(st.integers(0, 10_000), st.integers(1, 5), st.floats(0.01, 500))
 def test_postprocessing_equals_the_reference(seed, rows, scale):
     logits = (np.random.default_rng(seed).standard_normal((rows, 12)) * scale).astype(np.float32)
     labels = [f"class {i}" for i in range(12)]
     want = reference_top_classes(logits, labels, 4)
     ids, scores = classification_step.top_classes(logits, 4)
     np.testing.assert_allclose(scores, want.score, rtol=2e-6, atol=1e-7)
-    np.testing.assert_array_equal(ids[scores > 1e-30], want.class_id[scores > 1e-30])
+    np.testing.assert_array_equal(ids, want.class_id)
     assert ids.dtype == np.int32
     assert scores.dtype == np.float32
 
