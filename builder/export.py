@@ -91,36 +91,47 @@ def _drop_traces(model: onnx.ModelProto) -> None:
         del tensor.metadata_props[:]
 
 
-_MODULE_PATH = re.compile(r"nn_module_stack[^\n]*|L\['self'\][\w.\[\]']*")
-_OPERATOR = re.compile(r"(?:aten|prims|quantized|torchvision|_\w+)[.:]{1,2}[\w.]+")
+_OPERATOR = re.compile(r"\b(?:aten|prims|quantized|torchvision)[.:]{1,2}\w+")
 
 
 def _explain(network: torch.nn.Module, error: BaseException) -> InputError:
     """What stopped the export, and in which module."""
-    chain: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in chain:
-        chain.append(current)
-        current = current.__cause__ or current.__context__
+    chain = _chain(error)
     texts = [str(link) for link in chain]
     operator = next((found.group(0) for text in texts for found in [_OPERATOR.search(text)] if found), None)
-    reason = next((line.strip() for line in reversed(texts[-1].splitlines()) if line.strip()), type(error).__name__)
-    module = next((path for link in chain for path in [_module_of(network, link)] if path), type(network).__name__)
+    reason = texts[-1].partition("\n")[0].strip() or type(chain[-1]).__name__
+    module = next((path for link in chain for path in [_module_of(network, link)] if path), None)
     return InputError(
         "the network does not export to ONNX",
-        where=module,
+        where=f"{type(network).__name__}.{module}" if module else type(network).__name__,
         got=f"{operator}: {reason}" if operator and operator not in reason else reason,
         hint="rewrite what stands there with operators that ONNX has; the log holds the exporter's whole report",
     )
 
 
+def _chain(error: BaseException) -> list[BaseException]:
+    """`error` and what caused it, the first cause last."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None and cause not in chain:
+        chain.append(cause)
+    return chain
+
+
 def _module_of(network: torch.nn.Module, error: BaseException) -> str | None:
+    """The innermost module that was at work when `error` was raised.
+
+    While the network is traced its modules run; while the traced graph is translated, the node at hand remembers the
+    module that it came from.
+    """
     paths = {id(module): name for name, module in network.named_modules()}
     found = None
     trace = error.__traceback__
     while trace is not None:
-        module = trace.tb_frame.f_locals.get("self")
-        if paths.get(id(module)):
-            found = f"{type(network).__name__}.{paths[id(module)]}"
+        running = trace.tb_frame.f_locals.get("self")
+        found = paths.get(id(running)) or found
+        for value in trace.tb_frame.f_locals.values():
+            if isinstance(value, torch.fx.Node) and (stack := value.meta.get("nn_module_stack")):
+                # By path as the tracer writes it: `L['self'].features.3`, or `features.3`.
+                found = str(next(reversed(stack.values()))[0]).removeprefix("L['self'].") or found
         trace = trace.tb_next
     return found
