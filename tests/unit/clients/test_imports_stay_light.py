@@ -32,11 +32,13 @@ def test_one_protocol_does_not_import_the_other() -> None:
     assert python(code.format("grpc://h", ["aiohttp", "gevent"])).strip() == "[]"
 
 
-def test_import_takes_less_than_a_fifth_of_a_second() -> None:
-    # Of the processor's time: the tests' own neighbours do not count.
-    code = "import time; began = time.process_time(); import clients; print(time.process_time() - began)"
-    seconds = [float(python(code)) for _ in range(5)]
-    assert statistics.median(seconds) < 0.2, seconds
+def test_import_costs_less_than_twice_that_of_numpy() -> None:
+    # A ratio taken in one run, of the main thread's time: neither the machine's speed nor the tests' own neighbours
+    # count. On an idle core of 2026 it is 0.15 s against numpy's 0.1 s.
+    code = "import time; began = time.thread_time(); import {}; print(time.thread_time() - began)"
+    pairs = [(float(python(code.format("clients"))), float(python(code.format("numpy")))) for _ in range(7)]
+    ours, numpys = (statistics.median(column) for column in zip(*pairs, strict=True))
+    assert ours < 2 * numpys, pairs
 
 
 def test_every_import_of_our_own_is_relative() -> None:
