@@ -8,25 +8,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from tritonkit.spec.document import Document, FunctionPath, Name, Positive
 from tritonkit.spec.dtypes import TritonType
 from tritonkit.spec.errors import InputError
+from tritonkit.spec.gates import AccuracyGate, Gates, ParityGate, Tolerance
 from tritonkit.spec.ngc import DEFAULT_RELEASE, release
+from tritonkit.spec.variants import Calibration, Variant
 from tritonkit.spec.yaml_lines import read_document
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Positive = Annotated[float, Field(gt=0)]
-FunctionPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-
-
-class Document(BaseModel):
-    """What every part of the spec has in common: frozen, and no key that nobody reads."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+__all__ = [
+    "AccuracyGate",
+    "Calibration",
+    "ClassificationPostprocess",
+    "Document",
+    "DynamicBatching",
+    "FunctionPath",
+    "Gates",
+    "ImagePreprocess",
+    "InstanceGroup",
+    "ModelSpec",
+    "Name",
+    "ParityGate",
+    "PartServing",
+    "Positive",
+    "QueuePolicy",
+    "Samples",
+    "Serving",
+    "Source",
+    "StepServing",
+    "TensorSpec",
+    "Tolerance",
+    "Variant",
+    "load_model_spec",
+]
 
 
 class Target(Document):
@@ -165,14 +184,6 @@ class ClassificationPostprocess(Document):
     serving: StepServing = Field(StepServing(), description="How the step runs.")
 
 
-class Variant(Document):
-    """A candidate: a precision on a backend, verified served under an ensemble of its own."""
-
-    name: Name = Field(description="Name of the variant; part of the model's name in the repository.")
-    backend: Literal["onnxruntime"] = Field("onnxruntime", description="Triton backend.")
-    precision: Literal["fp32"] = Field("fp32", description="Number format of the weights and the arithmetic.")
-
-
 class Serving(PartServing):
     """How the network itself runs, and which variant the published ensemble calls."""
 
@@ -181,36 +192,6 @@ class Serving(PartServing):
     parameters: dict[str, str] = Field(
         {}, description="Parameters of the backend, such as intra_op_thread_count; always text, as in config.pbtxt."
     )
-
-
-class Tolerance(Document):
-    """How far an answer may lie from its reference: |got - want| <= absolute + relative * |want|."""
-
-    absolute: float = Field(ge=0, description="In the unit of the output.")
-    relative: float = Field(ge=0, description="As a part of the reference.")
-    cosine: float = Field(0.0, ge=-1, le=1, description="Least cosine between an answer and its reference.")
-    reason: str | None = Field(None, description="Why the kit's own tolerance does not do; shown in the report.")
-
-
-class ParityGate(Document):
-    """Tolerances that replace the kit's own; each needs its reason."""
-
-    artefact: Tolerance | None = Field(None, description="The converted model against the original weights.")
-    preprocess: Tolerance | None = Field(None, description="The served preprocessing against source.transform.")
-
-    @model_validator(mode="after")
-    def _reasons(self) -> Self:
-        for key in ("artefact", "preprocess"):
-            tolerance = getattr(self, key)
-            if tolerance is not None and not tolerance.reason:
-                raise ValueError(f"{key}: a tolerance of your own needs its `reason`")
-        return self
-
-
-class Gates(Document):
-    """What must hold before anything can be published."""
-
-    parity: ParityGate = Field(ParityGate(), description="Equality of answers.")
 
 
 class Samples(Document):

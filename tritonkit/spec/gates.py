@@ -1,0 +1,55 @@
+"""The gates of `model.yaml`: what must hold before anything can be published."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from tritonkit.spec.document import Document
+
+
+class Tolerance(Document):
+    """How far an answer may lie from its reference: |got - want| <= absolute + relative * |want|."""
+
+    absolute: float = Field(ge=0, description="In the unit of the output.")
+    relative: float = Field(ge=0, description="As a part of the reference.")
+    cosine: float = Field(0.0, ge=-1, le=1, description="Least cosine between an answer and its reference.")
+    reason: str | None = Field(None, description="Why the kit's own tolerance does not do; shown in the report.")
+
+
+class ParityGate(Document):
+    """Tolerances that replace the kit's own; each needs its reason."""
+
+    artefact: Tolerance | None = Field(None, description="The converted model against the original weights.")
+    preprocess: Tolerance | None = Field(None, description="The served preprocessing against source.transform.")
+
+    @model_validator(mode="after")
+    def _reasons(self) -> Self:
+        for key in ("artefact", "preprocess"):
+            tolerance = getattr(self, key)
+            if tolerance is not None and not tolerance.reason:
+                raise ValueError(f"{key}: a tolerance of your own needs its `reason`")
+        return self
+
+
+class AccuracyGate(Document):
+    """What a variant may cost, against the same network in full precision on the same samples."""
+
+    max_drop_points: float = Field(
+        0.5, ge=0, description="Most that accuracy on labelled samples may fall, in percentage points."
+    )
+    min_agreement: float = Field(
+        0.95,
+        ge=0,
+        le=1,
+        description="Where there are no labels: least part of the samples whose likeliest class is the one that full "
+        "precision gives.",
+    )
+
+
+class Gates(Document):
+    """What must hold before anything can be published."""
+
+    parity: ParityGate = Field(ParityGate(), description="Equality of answers.")
+    accuracy: AccuracyGate = Field(AccuracyGate(), description="What a variant may cost.")
