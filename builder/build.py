@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from builder import stages
 from builder.candidate import write_candidate, write_failure
-from builder.sources.files import find_file
 from builder.stage import Finished, run_stage
 from tritonkit.repository.digests import file_digest
 from tritonkit.spec.errors import GateError
 from tritonkit.spec.model import load_model_spec
+from tritonkit.spec.references import find_file
 from tritonkit.spec.reports import StageRun, VariantResult
 
 if TYPE_CHECKING:

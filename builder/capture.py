@@ -18,12 +18,12 @@ from PIL import Image
 from builder.export import export_onnx
 from builder.reference import Reference, write_reference
 from builder.samples import make_pictures, make_tensors
-from builder.sources.files import find_function
 from builder.sources.network import load_network
 from builder.stages import CaptureRequest, CaptureResult
 from tritonkit.evaluation.kinds.image import reference_transform
 from tritonkit.spec.dtypes import BY_TORCH, BY_TRITON
 from tritonkit.spec.errors import InputError
+from tritonkit.spec.references import find_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

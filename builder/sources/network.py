@@ -10,8 +10,8 @@ from packaging.version import Version
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from builder.sources.files import find_function
 from tritonkit.spec.errors import InputError, UnavailableError
+from tritonkit.spec.references import find_function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

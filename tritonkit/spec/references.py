@@ -1,4 +1,4 @@
-"""Files and functions that a spec names: beside `model.yaml`, or inside an installed package."""
+"""Files and functions that a document names: beside it, or inside an installed package."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def find_file(reference: str, folder: Path, key: str) -> Path:
     Args:
         reference: a path relative to `folder`, or `package:NAME/PATH` inside an installed package, which is found
             without importing it.
-        folder: where `model.yaml` lies.
-        key: the key of the spec, for the error.
+        folder: where the document lies.
+        key: the key of the document, for the error.
 
     Raises:
         InputError: there is no such package or file.
@@ -39,19 +39,20 @@ def find_file(reference: str, folder: Path, key: str) -> Path:
     else:
         path = folder / reference
     if not path.is_file():
-        raise InputError(f"{key}: there is no such file", where=path, hint="paths are relative to model.yaml")
+        raise InputError(
+            f"{key}: there is no such file", where=path, hint="paths are relative to the document that names them"
+        )
     return path
 
 
 def find_function(reference: str, folder: Path, key: str) -> Callable[..., Any]:
-    """Imports the function `module:name`; a module beside `model.yaml` comes before an installed one.
+    """Imports the function `module:name`; a module beside the document comes before an installed one.
 
     Raises:
         InputError: the module does not import, or has no such function.
     """
     module_name, _, name = reference.partition(":")
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    _look_first_in(folder, module_name)
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -59,7 +60,7 @@ def find_function(reference: str, folder: Path, key: str) -> Callable[..., Any]:
             f"{key}: the module does not import",
             where=folder,
             got=f"{module_name}: {error}",
-            hint="its file belongs beside model.yaml, what it imports into this environment",
+            hint="its file belongs beside the document that names it, what it imports into this environment",
         ) from error
     function = getattr(module, name, None)
     if not callable(function):
@@ -71,3 +72,16 @@ def find_function(reference: str, folder: Path, key: str) -> Callable[..., Any]:
             expected=f"one of {', '.join(sorted(public))}" if public else "a function",
         )
     return function  # type: ignore[no-any-return]  # a user's function: its types are what parity proves
+
+
+def _look_first_in(folder: Path, module_name: str) -> None:
+    """Lets a module beside the document win: over installed ones, and over one of its name beside another document."""
+    place = str(folder.absolute())
+    if place in sys.path:
+        sys.path.remove(place)
+    sys.path.insert(0, place)
+    loaded = sys.modules.get(module_name)
+    beside = folder.absolute().joinpath(*module_name.split(".")).with_suffix(".py")
+    if loaded is not None and beside.is_file() and Path(loaded.__file__ or "") != beside:
+        del sys.modules[module_name]
+        importlib.invalidate_caches()
