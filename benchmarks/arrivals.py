@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from typing import TYPE_CHECKING, Literal
 
 from tritonkit.spec.errors import InputError
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Iterator
 
 RateProfile = tuple[tuple[float, float], ...]
@@ -102,6 +102,22 @@ def intended_starts(
             yield begin + 2 * due / (first + math.sqrt(max(first**2 + 2 * slope * due, 0.0)))
             due += 1.0 if spacing == "even" else rng.expovariate(1.0)
         due -= expected
+
+
+def source_starts(profile: RateProfile, *, spacing: Spacing, seed: int, index: int, sources: int) -> Iterator[float]:
+    """When one of `sources` equal sources must start its requests; together they make up `profile`.
+
+    Who knows the arguments knows the moments: the generator's processes, and whoever wants to tell what is missing.
+
+    Args:
+        profile: requests a second, all sources together.
+        spacing: even, where each source takes its own phase, or as a Poisson process.
+        seed: of the Poisson process; each source draws numbers of its own.
+        index: the source's number, from 0.
+        sources: how many there are.
+    """
+    rng = random.Random(f"{seed}/{index}")  # noqa: S311 - arrivals, no secret
+    return intended_starts(scaled(profile, 1 / sources), spacing=spacing, rng=rng, phase=index / sources % 1)
 
 
 def _segments(profile: RateProfile) -> Iterator[tuple[float, float, float, float]]:

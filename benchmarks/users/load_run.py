@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import random
 import time
 from typing import TYPE_CHECKING, Protocol
 
 import gevent
 from gevent.event import Event
 
-from benchmarks.arrivals import delayed, intended_starts, scaled
+from benchmarks.arrivals import delayed, source_starts
 from benchmarks.records import Reason, pack_pulse, pack_record
 
 if TYPE_CHECKING:
@@ -85,12 +84,12 @@ class LoadRun:
         if self.plan.rate is None:
             return
         index = next(self._indices) * workers + worker
-        rng = random.Random(f"{self.plan.seed}/{index}")  # noqa: S311 - arrivals, no secret
-        for start in intended_starts(
-            scaled(delayed(self.plan.rate, self.plan.warmup_seconds), 1 / self._sources),
+        for start in source_starts(
+            delayed(self.plan.rate, self.plan.warmup_seconds),
             spacing=self.plan.spacing,
-            rng=rng,
-            phase=index / self._sources % 1,
+            seed=self.plan.seed,
+            index=index,
+            sources=self._sources,
         ):
             due = self._began_at + start
             if due >= self.ends_at:

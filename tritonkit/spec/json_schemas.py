@@ -11,6 +11,7 @@ from tritonkit.spec.manifest import Manifest, PublishedVersion
 from tritonkit.spec.model import ModelSpec
 from tritonkit.spec.parity import ParityReport
 from tritonkit.spec.reports import BuildReport, LoadReport
+from tritonkit.spec.tuning import TuningReport
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,6 +25,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "parity": ParityReport,
     "build": BuildReport,
     "load": LoadReport,
+    "tuning": TuningReport,
 }
 
 

@@ -26,11 +26,17 @@ class VariantResult(Document):
     name: str
     backend: str
     precision: str
-    megabytes: float = Field(description="Size of the artefact, in 10^6 bytes.")
-    artefact: ParityReport = Field(description="The converted model against the original weights.")
+    megabytes: float | None = Field(None, description="Size of the artefact, in 10^6 bytes.")
+    artefact: ParityReport | None = Field(None, description="The converted model against the original weights.")
     served: ParityReport | None = Field(
-        description="The golden bundle through a live Triton; none if it came not so far."
+        None, description="The golden bundle through a live Triton; none if it came not so far."
     )
+    accuracy_drop_points: float | None = Field(
+        None,
+        description="Accuracy that it costs against full precision, in percentage points; none where it was not "
+        "measured.",
+    )
+    refused: str | None = Field(None, description="What stopped it; such a variant is in no repository.")
 
 
 class BuildReport(Document):
@@ -42,8 +48,8 @@ class BuildReport(Document):
     target: str
     variant: str = Field(description="The variant that the ensemble calls.")
     parameters: int = Field(description="How many numbers the weights hold.")
-    opset: int
-    ir_version: int
+    opset: int | None = Field(description="None where the network is served in torch.")
+    ir_version: int | None
     weights: str
     weights_sha256: str
     repository: str = Field(description="The candidate's repository.")
@@ -107,7 +113,10 @@ class LoadSeries(Document):
     timeline: tuple[tuple[float, int, float], ...] = Field(
         description="By second: seconds since the start, answers, p95 in milliseconds."
     )
-    histogram: tuple[tuple[float, int], ...] = Field(description="Upper edge in milliseconds, answers up to there.")
+    histogram: tuple[tuple[float, int], ...] = Field(
+        description="Bars that grow by about 10 %: upper edge in milliseconds, and how many latencies lie in the bar, "
+        "above the upper edge of the one before. They hold what `latency` holds: answers, and what waited in vain."
+    )
     throughput_interval: tuple[float, float] | None = Field(
         None, description="95 % confidence interval, by a bootstrap over slices of time; so are those of the latency."
     )
