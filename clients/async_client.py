@@ -180,12 +180,10 @@ class AsyncClient:
             self._plans.stream_call(model, inputs, version=version, timeout=timeout, headers=headers, **choices)
         )
         began = time.monotonic()
-        try:
+        with self._plans.streaming(call):
             async with aclosing(self._transports[call.replica].stream(call.request, call.exchange)) as replies:
                 async for reply in replies:
                     yield self._plans.stream_answer(call, reply, began)
-        except Fault as fault:
-            raise self._plans.stream_failure(call, fault) from None
 
     def sequence(self, model: str, *, version: str = "", sequence_id: int | str | None = None) -> AsyncSequence:
         """A sequence of requests to a stateful model; see `Client.sequence`."""

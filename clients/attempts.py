@@ -7,11 +7,19 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from .counts import Counters
-from .errors import CancelledCallError, CircuitOpenError, ClientError, DeadlineError, OverloadedError
+from .errors import (
+    CancelledCallError,
+    CircuitOpenError,
+    ClientError,
+    DeadlineError,
+    InvalidRequestError,
+    OverloadedError,
+)
 from .messages import Code, ControlRequest, Exchange, Fault, InferRequest, Message
 from .replicas import Replicas
 from .retry import Budget, Rule, judge, may_repeat, pause_before
 from .steps import Attempt, Backup, Hedged, Options, Pause, Plan, Reply, Rest, Sent, Terms
+from .telemetry import find_telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +33,7 @@ class Attempts:
     def __init__(self, endpoints: Sequence[str], options: Options) -> None:
         self.endpoints = tuple(endpoints)
         self.counters = Counters()
+        self.closed = False
         self.replicas = Replicas(
             len(self.endpoints),
             breaker=options.breaker,
@@ -42,6 +51,7 @@ class Attempts:
         Raises:
             ClientError: the last attempt failed, and the call may not be repeated.
         """
+        self.check_open(message)
         tried: list[int] = []
         hedged = self._hedges is not None and isinstance(message, InferRequest)
         longest = self._options.timeout.attempt
@@ -69,7 +79,8 @@ class Attempts:
                 raise
             if isinstance(outcome, Hedged):
                 if outcome.doubled:
-                    self.counters.add("hedges", "attempts")
+                    self.counters.add("attempts")
+                    self._happened("hedges", message, replica)
                 replica, outcome = outcome.replica, outcome.outcome
             if not isinstance(outcome, Fault):
                 self.replicas.succeeded(replica)
@@ -77,15 +88,30 @@ class Attempts:
                 return Sent(outcome, replica, len(tried), time.monotonic() - began)
             if outcome.code is Code.CANCELLED and terms.cancellation is not None and terms.cancellation.cancelled:
                 self.replicas.released(replica)
-                raise self.error(CancelledCallError, "the caller cancelled", message, replica, len(tried))
+                raise self.cancelled(message, replica, len(tried))
             rule = judge(outcome)
-            if self._record(rule, replica):
+            if self._record(rule, message, replica):
                 yield Rest(replica)
-            pause = self._pause(rule, terms, tried)
+            pause = self._pause(rule, terms, message, tried)
             if pause is None:
                 raise self.failure(outcome, message, replica, len(tried))
             if pause:
                 yield Pause(pause, terms.cancellation)
+
+    def check_open(self, message: Message) -> None:
+        """Refuses `message` if the client was closed.
+
+        Raises:
+            InvalidRequestError: it was.
+        """
+        if self.closed:
+            raise InvalidRequestError("the client is closed", where=message.model or None, model=message.model)
+
+    def _happened(self, event: str, message: Message, replica: int) -> None:
+        self.counters.add(event)
+        telemetry = find_telemetry()
+        if telemetry is not None:
+            telemetry.happened(event, message, self.endpoints[replica])
 
     def _backup(self, terms: Terms, replica: int) -> Backup | None:
         if self._hedges is None or not terms.idempotent or terms.replica is not None:
@@ -95,19 +121,19 @@ class Attempts:
         assert hedge is not None  # noqa: S101 - there is a budget for it
         return Backup(self.replicas.backup(replica), hedge.after, self._hedges.spend)
 
-    def _record(self, rule: Rule, replica: int) -> bool:
+    def _record(self, rule: Rule, message: Message, replica: int) -> bool:
         """Notes what a failed attempt says of its server; returns whether that is ejected now."""
         if rule.error is OverloadedError:
-            self.counters.add("rejections")
+            self._happened("rejections", message, replica)
         if not (rule.blames_server or rule.leaving):
             self.replicas.succeeded(replica)
             return False
         ejected = self.replicas.failed(replica, leaving=rule.leaving)
         if ejected:
-            self.counters.add("ejections")
+            self._happened("ejections", message, replica)
         return ejected
 
-    def _pause(self, rule: Rule, terms: Terms, tried: list[int]) -> float | None:
+    def _pause(self, rule: Rule, terms: Terms, message: Message, tried: list[int]) -> float | None:
         """Seconds to wait before the call is repeated; None if it is not."""
         if len(tried) >= terms.attempts or not may_repeat(rule, idempotent=terms.idempotent):
             return None
@@ -119,7 +145,7 @@ class Attempts:
         if time.monotonic() + pause >= terms.deadline:
             return None
         if not self._budget.spend():
-            self.counters.add("unbudgeted")
+            self._happened("unbudgeted", message, tried[-1])
             return None
         return pause
 
@@ -129,12 +155,8 @@ class Attempts:
         """What the caller sees of the last failed attempt."""
         rule = judge(fault)
         hint = rule.hint
-        if (
-            fault.code is Code.DEADLINE
-            and isinstance(message, InferRequest)
-            and self.endpoints[replica].startswith("http")
-        ):
-            hint = "over HTTP the server may still execute this request; over gRPC the deadline cancels it there"
+        if fault.code is Code.DEADLINE:
+            hint = self._fate_over_http(message, replica, "the deadline") or hint
         return self.error(
             rule.error,
             fault.code.value,
@@ -171,6 +193,17 @@ class Attempts:
             attempt=attempt,
             retryable=retryable,
         )
+
+    def _fate_over_http(self, message: Message, replica: int, ending: str) -> str | None:
+        """What becomes of an inference that the client gives up; over gRPC the server drops it."""
+        if not (isinstance(message, InferRequest) and self.endpoints[replica].startswith("http")):
+            return None
+        return f"over HTTP the server may still execute this request; over gRPC {ending} cancels it there"
+
+    def cancelled(self, message: Message, replica: int, attempt: int) -> Failure:
+        """What the caller sees of a call that it cancelled."""
+        hint = self._fate_over_http(message, replica, "cancelling")
+        return self.error(CancelledCallError, "the caller cancelled", message, replica, attempt, hint=hint)
 
     def _too_late(self, message: Message, replica: int, attempt: int) -> Failure:
         reason = "the deadline passed before the request was sent" + (" again" if attempt else "")

@@ -255,12 +255,12 @@ class Client:
             )
         )
         began = time.monotonic()
-        try:
-            with closing(self._transports[call.replica].stream(call.request, call.exchange)) as replies:
-                for reply in replies:
-                    yield self._plans.stream_answer(call, reply, began)
-        except Fault as fault:
-            raise self._plans.stream_failure(call, fault) from None
+        with (
+            self._plans.streaming(call),
+            closing(self._transports[call.replica].stream(call.request, call.exchange)) as replies,
+        ):
+            for reply in replies:
+                yield self._plans.stream_answer(call, reply, began)
 
     def sequence(self, model: str, *, version: str = "", sequence_id: int | str | None = None) -> Sequence:
         """A sequence of requests to a stateful model, as a context manager.

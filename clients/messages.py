@@ -19,6 +19,18 @@ Parameter = str | bool | int | float
 
 NO_PARAMETERS: Mapping[str, Parameter] = MappingProxyType({})
 
+
+class Headers(tuple[tuple[str, str], ...]):
+    """HTTP headers or gRPC metadata, names in lower case. A value may be a secret, so only the names are shown."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(name for name, _ in self)})"
+
+
+NO_HEADERS = Headers()
+
 # What every call makes several of is a named tuple, here and in `steps.py`, and made by position: a frozen dataclass
 # takes a microsecond, and ten of them were a third of the client's own time.
 
@@ -209,12 +221,12 @@ class Exchange(NamedTuple):
 
     Attributes:
         timeout: seconds until it must have ended; it travels to the server too.
-        headers: HTTP headers or gRPC metadata, names in lower case.
+        headers: sent with it.
         compression: of the request's body.
         cancellation: ends the attempt early (synchronous transports; in asyncio the task is cancelled).
     """
 
     timeout: float
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = NO_HEADERS
     compression: Compression | None = None
     cancellation: Cancellation | None = None

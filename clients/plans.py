@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
@@ -25,7 +26,18 @@ from .errors import (
     SequenceLostError,
     UnavailableError,
 )
-from .messages import Action, ControlReply, ControlRequest, Exchange, InferReply, InferRequest, Parameter
+from .messages import (
+    Action,
+    Code,
+    ControlReply,
+    ControlRequest,
+    Exchange,
+    Fault,
+    Headers,
+    InferReply,
+    InferRequest,
+    Parameter,
+)
 from .metadata import ModelDescription, describe, model_metadata
 from .preparation import prepare
 from .settings import checked_headers
@@ -33,10 +45,11 @@ from .steps import Options, Plan, RequestChoices, Sent, Terms
 from .telemetry import find_telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from .messages import Cancellation, Fault
+    from .messages import Cancellation
     from .regions import Regions
+    from .telemetry import Span
 
 # A refusal against a signature older than this is checked against a fresh one: the model may have been replaced.
 _STALE_AFTER_SECONDS = 1.0
@@ -54,12 +67,14 @@ class StreamCall:
         request: what to send.
         exchange: on what terms.
         prepared: seconds that its checks took.
+        span: traces it.
     """
 
     replica: int
     request: InferRequest
     exchange: Exchange
     prepared: float
+    span: Span | None
 
 
 @dataclass(slots=True)
@@ -96,7 +111,6 @@ class Plans:
         self.attempts = Attempts(endpoints, options)
         self._options = options
         self._descriptions: dict[tuple[str, str], tuple[float, ModelDescription | None]] = {}
-        self._telemetry = find_telemetry()
         self._regions: Regions | None = None
         if options.shared_memory is not None:
             from .regions import Regions  # noqa: PLC0415 - imports multiprocessing
@@ -185,10 +199,9 @@ class Plans:
         self, request: InferRequest, description: ModelDescription | None, terms: Terms, began: float
     ) -> Plan[Answer]:
         prepared = time.monotonic()
-        span = None
-        if self._telemetry is not None and self._telemetry.configured():
-            span, trace_headers = self._telemetry.begin(request, self.endpoints)
-            terms = terms._replace(headers=(*terms.headers, *trace_headers))
+        span, headers = self._traced(request, terms.headers)
+        if span is not None:
+            terms = terms._replace(headers=headers)
         try:
             if self._regions is None:
                 sent = yield from self.attempts.send(request, terms)
@@ -202,10 +215,22 @@ class Plans:
             if span is not None:
                 span.failed(error)
             raise
+        except BaseException as interruption:
+            if span is not None:
+                span.interrupted(interruption, "")
+            raise
         self.attempts.counters.call_ended(sent.attempts, failed=False)
         if span is not None:
-            span.succeeded(answer)
+            span.succeeded(answer.endpoint, answer.attempts)
         return answer
+
+    def _traced(self, request: InferRequest, headers: Headers) -> tuple[Span | None, Headers]:
+        """A span for `request`, if anyone would receive it, and the headers with its context."""
+        telemetry = find_telemetry()
+        if telemetry is None:
+            return None, headers
+        span, context = telemetry.begin(request, self.endpoints)
+        return span, Headers((*headers, *context))
 
     def _answer(self, sent: Sent, request: InferRequest, *, began: float, prepared: float) -> Answer:
         received = time.monotonic()
@@ -330,24 +355,54 @@ class Plans:
             )
 
         request, _ = yield from self._prepared(model, version, ready, terms)
+        self.attempts.check_open(request)
+        span, sent_headers = self._traced(request, terms.headers)
         exchange = Exchange(
             timeout=self._options.timeout.stream if timeout is None else timeout,
-            headers=terms.headers,
+            headers=sent_headers,
             compression=self._options.compression,
             cancellation=cancellation,
         )
         replica = self.attempts.replicas.pick() or 0
-        return StreamCall(replica, request, exchange, time.monotonic() - began)
+        return StreamCall(replica, request, exchange, time.monotonic() - began, span)
+
+    @contextmanager
+    def streaming(self, call: StreamCall) -> Iterator[None]:
+        """Around the answers of a stream: counts and traces it, and tells a fault as the caller is to see it.
+
+        Raises:
+            ClientError: the stream failed.
+        """
+        endpoint = self.endpoints[call.replica]
+        failed = True
+        try:
+            yield
+            failed = False
+            if call.span is not None:
+                call.span.succeeded(endpoint, 1)
+        except Fault as fault:
+            cancellation = call.exchange.cancellation
+            if fault.code is Code.CANCELLED and cancellation is not None and cancellation.cancelled:
+                error = self.attempts.cancelled(call.request, call.replica, 1)
+            else:
+                error = self.attempts.failure(fault, call.request, call.replica, 1)
+            if call.span is not None:
+                call.span.failed(error)
+            raise error from None
+        except BaseException as interruption:
+            # A stream that its consumer closes early has not failed.
+            failed = not isinstance(interruption, GeneratorExit)
+            if call.span is not None:
+                call.span.interrupted(interruption, endpoint)
+            raise
+        finally:
+            self.attempts.counters.call_ended(1, failed=failed)
 
     def stream_answer(self, call: StreamCall, reply: InferReply, began: float) -> Answer:
         """One answer of a stream; its timing counts from the moment `began` when the stream was opened."""
         now = time.monotonic()
         sent = Sent(reply, call.replica, 1, now - began)
         return self._answer(sent, call.request, began=began - call.prepared, prepared=began)
-
-    def stream_failure(self, call: StreamCall, fault: Fault) -> ClientError:
-        """What the caller sees of a stream that failed."""
-        return self.attempts.failure(fault, call.request, call.replica, 1)
 
     # -- everything else ---------------------------------------------------------------------------------------------
 
@@ -400,11 +455,12 @@ class Plans:
                 deadline=time.monotonic() + self._options.timeout.call, attempts=1, headers=self._headers(None)
             )
             yield from self._regions.close(terms)
+        self.attempts.closed = True
 
-    def _headers(self, own: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    def _headers(self, own: Mapping[str, str] | None) -> Headers:
         headers = self._options.headers
         token = self._options.token
         if token is not None:
             bearer = token if isinstance(token, str) else token()
-            headers = (*headers, *checked_headers({"authorization": f"Bearer {bearer}"}))
-        return (*headers, *checked_headers(own)) if own else headers
+            headers = Headers((*headers, *checked_headers({"authorization": f"Bearer {bearer}"})))
+        return Headers((*headers, *checked_headers(own))) if own else headers

@@ -10,7 +10,7 @@ from .codec import numpy_dtype
 from .errors import ClientError, InvalidRequestError, UnavailableError
 from .forks import generation, guard
 from .messages import ControlRequest, InferReply, InferRequest, Region, RequestedOutput, Tensor
-from .shared_blocks import BLOCKS, Block
+from .shared_blocks import BLOCKS, HINTS, Block
 
 if TYPE_CHECKING:
     import threading
@@ -33,6 +33,7 @@ class Regions:
     """
 
     def __init__(self, memory: Memory, attempts: Attempts) -> None:
+        self._memory = memory
         self._make = BLOCKS[memory]
         self._attempts = attempts
         self.lock: threading.Lock
@@ -105,7 +106,12 @@ class Regions:
             yield from self._attempts.send(
                 ControlRequest(action=outgrown.unregister, body={"name": outgrown.name}), terms
             )
-        block = self._make(max(_SMALLEST, 1 << (size - 1).bit_length()))
+        try:
+            block = self._make(max(_SMALLEST, 1 << (size - 1).bit_length()))
+        except OSError as error:
+            raise InvalidRequestError(
+                "this machine gives no such shared memory", got=str(error), hint=HINTS[self._memory]
+            ) from None
         try:
             yield from self._attempts.send(ControlRequest(action=block.register, body=block.registration()), terms)
         except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from .messages import NO_HEADERS, Headers
 from .options import Breaker, Compression, Hedge, Memory, RestrictedKey, Retry, Timeout, Token
 from .steps import Options
 from .transports.opening import key_header
@@ -58,9 +59,11 @@ def settle(
         retry=retry,
         breaker=breaker,
         hedge=hedge,
-        headers=(
-            *checked_headers(headers),
-            *((key_header(addresses[0], restricted_key),) if restricted_key is not None else ()),
+        headers=Headers(
+            (
+                *checked_headers(headers),
+                *((key_header(addresses[0], restricted_key),) if restricted_key is not None else ()),
+            )
         ),
         token=token,
         compression=compression,
@@ -70,13 +73,15 @@ def settle(
     )
 
 
-def checked_headers(headers: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+def checked_headers(headers: Mapping[str, str] | None) -> Headers:
     """Headers with lower-case names, as gRPC wants them.
 
     Raises:
         ValueError: a name or value could change the request around it. The value, which may be a secret, is not shown.
     """
-    pairs = tuple((name.lower(), value) for name, value in (headers or {}).items())
+    if not headers:
+        return NO_HEADERS
+    pairs = Headers((name.lower(), value) for name, value in headers.items())
     for name, value in pairs:
         if not _HEADER_NAME.fullmatch(name) or not value.isprintable() or not value.isascii():
             raise ValueError(f"header {name!r} is not one line of printable ASCII")

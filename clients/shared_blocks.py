@@ -1,10 +1,11 @@
-"""Blocks of memory that a server on the same machine can map too."""
+"""Blocks of memory that a server on the same machine can map too. What fails is an `OSError`, of either memory."""
 
 from __future__ import annotations
 
 import base64
 import os
 import secrets
+from contextlib import contextmanager
 from multiprocessing.shared_memory import SharedMemory
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +14,8 @@ import numpy as np
 from .messages import Action
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .codec import Content
     from .options import Memory
 
@@ -55,6 +58,12 @@ class SystemBlock:
         self.name = f"{_PREFIX}{os.getpid()}_{secrets.token_hex(8)}"
         self.size = size
         self._memory = SharedMemory(self.name, create=True, size=size)
+        try:
+            _reserve(self.name, size)
+        except BaseException:
+            self._memory.close()
+            self._memory.unlink()
+            raise
         self._view = np.ndarray((size,), np.uint8, buffer=self._memory.buf)
 
     def registration(self) -> dict[str, Any]:
@@ -77,6 +86,15 @@ class SystemBlock:
         self._memory.unlink()
 
 
+def _reserve(name: str, size: int) -> None:
+    """Has the kernel set the memory aside now: where it has none at the first touch, it kills the process."""
+    file = os.open(f"/dev/shm/{name}", os.O_RDWR)  # noqa: S108 - where POSIX shared memory appears on Linux
+    try:
+        os.posix_fallocate(file, 0, size)
+    finally:
+        os.close(file)
+
+
 class CudaBlock:
     """Memory of GPU 0, through tritonclient's CUDA module."""
 
@@ -84,30 +102,50 @@ class CudaBlock:
     unregister = Action.UNREGISTER_CUDA_REGION
 
     def __init__(self, size: int) -> None:
-        from tritonclient.utils import cuda_shared_memory  # noqa: PLC0415 - needs a GPU and cuda-python
-
+        try:
+            from tritonclient.utils import cuda_shared_memory  # noqa: PLC0415 - needs a GPU and cuda-python
+        except ImportError as error:
+            raise OSError(f"CUDA's Python bindings are missing: {error}") from None
         self._cuda = cuda_shared_memory
         self.name = f"{_PREFIX}{os.getpid()}_{secrets.token_hex(8)}"
         self.size = size
-        self._handle = cuda_shared_memory.create_shared_memory_region(self.name, size, 0)
+        with self._told():
+            self._handle = cuda_shared_memory.create_shared_memory_region(self.name, size, 0)
 
     def registration(self) -> dict[str, Any]:
         """See `Block.registration`."""
-        handle = base64.b64decode(self._cuda.get_raw_handle(self._handle))
+        with self._told():
+            handle = base64.b64decode(self._cuda.get_raw_handle(self._handle))
         return {"name": self.name, "raw_handle": handle, "device_id": 0, "byte_size": self.size}
 
     def write(self, offset: int, content: Content) -> None:
         """See `Block.write`."""
-        self._cuda.set_shared_memory_region(self._handle, [np.frombuffer(content, np.uint8)], offset)
+        with self._told():
+            self._cuda.set_shared_memory_region(self._handle, [np.frombuffer(content, np.uint8)], offset)
 
     def read(self, offset: int, size: int) -> bytes:
         """See `Block.read`."""
-        array: Any = self._cuda.get_contents_as_numpy(self._handle, np.uint8, [size], offset)
+        with self._told():
+            array: Any = self._cuda.get_contents_as_numpy(self._handle, np.uint8, [size], offset)
         return bytes(array)
 
     def free(self) -> None:
         """See `Block.free`."""
-        self._cuda.destroy_shared_memory_region(self._handle)
+        with self._told():
+            self._cuda.destroy_shared_memory_region(self._handle)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns tritonclient's exception into an `OSError`."""
+        try:
+            yield
+        except self._cuda.CudaSharedMemoryException as error:
+            raise OSError(f"CUDA: {error}") from None
 
 
 BLOCKS: dict[Memory, type[SystemBlock | CudaBlock]] = {"system": SystemBlock, "cuda": CudaBlock}
+
+HINTS: dict[Memory, str] = {
+    "system": "what is mounted at /dev/shm must have room for the largest requests and their answers",
+    "cuda": "shared_memory='cuda' needs a GPU that server and client share, and cuda-python",
+}

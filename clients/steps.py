@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, TypeVar
 
-from .messages import Cancellation, ControlReply, Exchange, Fault, InferReply, Message, Parameter
+from .messages import NO_HEADERS, Cancellation, ControlReply, Exchange, Fault, Headers, InferReply, Message, Parameter
 
 if TYPE_CHECKING:
     from .options import Breaker, Compression, Hedge, Memory, Retry, Timeout, Token
@@ -43,8 +43,8 @@ class Options:
     retry: Retry
     breaker: Breaker | None
     hedge: Hedge | None
-    headers: tuple[tuple[str, str], ...]
-    token: Token | None
+    headers: Headers
+    token: Token | None = field(repr=False)
     compression: Compression | None
     shared_memory: Memory | None
     validate: bool
@@ -67,7 +67,7 @@ class Terms(NamedTuple):
     attempts: int
     idempotent: bool = True
     replica: int | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: Headers = NO_HEADERS
     cancellation: Cancellation | None = None
 
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry spans and metrics of inferences, where its API is installed; nothing otherwise.
+"""OpenTelemetry spans and metrics of inferences, where its SDK is in use; nothing otherwise.
 
 The names follow OpenTelemetry's conventions for remote calls. The trace context travels to the server, which
 continues the trace when it runs with `--trace-config mode=opentelemetry`.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .answer import Answer
     from .errors import ClientError
-    from .messages import InferRequest
+    from .messages import InferRequest, Message
 
 _SCOPE = "tritonkit.client"
+
+# What happens on the way to an answer, by its name in `Counts`: unit and description.
+_EVENTS = {
+    "rejections": ("{attempt}", "Attempts that a server refused because its queue was full"),
+    "ejections": ("{ejection}", "Times that a server was left alone because it failed"),
+    "hedges": ("{attempt}", "Second requests sent because the first was slow"),
+    "unbudgeted": ("{retry}", "Retries that the budget did not allow"),
+}
 
 
 class Span:
@@ -32,14 +38,18 @@ class Span:
         self._attributes = attributes
         self._began = time.monotonic()
 
-    def succeeded(self, answer: Answer) -> None:
-        """The answer came."""
-        self._end(answer.endpoint, answer.attempts, "")
+    def succeeded(self, endpoint: str, attempts: int) -> None:
+        """The answer came, from `endpoint` and after `attempts`."""
+        self._end(endpoint, attempts, "")
 
     def failed(self, error: ClientError) -> None:
         """The call was given up."""
         self._span.set_status(self._telemetry.error_status(str(error)))
         self._end(error.endpoint, error.attempt, type(error).__name__)
+
+    def interrupted(self, reason: BaseException, endpoint: str) -> None:
+        """The caller went away: its task was cancelled, or its stream closed early."""
+        self._end(endpoint, 1, type(reason).__name__)
 
     def _end(self, endpoint: str, attempts: int, error: str) -> None:
         self._span.set_attribute("server.address", endpoint)
@@ -68,10 +78,10 @@ class Telemetry:
         self.attempts = meter.create_counter(
             "triton.client.attempts", unit="{attempt}", description="Requests sent for inferences, retries included"
         )
-
-    def configured(self) -> bool:
-        """Whether the process has loaded an SDK that would receive a span or a figure; the API alone does nothing."""
-        return "opentelemetry.sdk.trace" in sys.modules or "opentelemetry.sdk.metrics" in sys.modules
+        self._events = {
+            event: meter.create_counter(f"triton.client.{event}", unit=unit, description=description)
+            for event, (unit, description) in _EVENTS.items()
+        }
 
     def begin(self, request: InferRequest, endpoints: Sequence[str]) -> tuple[Span, tuple[tuple[str, str], ...]]:
         """A span for `request`, and the headers that carry it to the server."""
@@ -89,12 +99,25 @@ class Telemetry:
         self._inject(carrier, context=self._trace.set_span_in_context(span))
         return Span(self, span, attributes), tuple(carrier.items())
 
+    def happened(self, event: str, message: Message, endpoint: str) -> None:
+        """Counts one of `_EVENTS`."""
+        self._events[event].add(1, {"triton.model": message.model, "server.address": endpoint})
+
     def error_status(self, description: str) -> Any:
         """A span's status for a failure."""
         return self._trace.Status(self._trace.StatusCode.ERROR, description)
 
 
-@functools.cache
 def find_telemetry() -> Telemetry | None:
-    """The process's telemetry; None if OpenTelemetry is not installed."""
-    return Telemetry() if importlib.util.find_spec("opentelemetry") is not None else None
+    """The process's telemetry; None while no SDK is loaded that would receive a span or a figure.
+
+    OpenTelemetry's API alone does nothing, and comes with many libraries.
+    """
+    if "opentelemetry.sdk.trace" in sys.modules or "opentelemetry.sdk.metrics" in sys.modules:
+        return _telemetry()
+    return None
+
+
+@functools.cache
+def _telemetry() -> Telemetry:
+    return Telemetry()

@@ -20,6 +20,7 @@ from ..messages import (
     ControlRequest,
     Exchange,
     Fault,
+    Headers,
     InferReply,
     InferRequest,
     Message,
@@ -53,7 +54,7 @@ class HttpRequest:
 
     method: str
     path: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Headers
     body: tuple[Content, ...]
 
     @property
@@ -79,13 +80,15 @@ def http_request(prefix: str, message: Message, exchange: Exchange) -> HttpReque
     path = f"{prefix}{_model_path(message)}/infer"
     head = _JSON.encode(_infer_document(message, exchange.timeout)).encode()
     body = (head, *(tensor.content for tensor in message.inputs if not isinstance(tensor.content, Region)))
-    headers = ((_JSON_LENGTH, str(len(head))), *exchange.headers)
+    headers = Headers(((_JSON_LENGTH, str(len(head))), *exchange.headers))
     if exchange.compression is not None:
         body = (_COMPRESS[exchange.compression](b"".join(body)),)
-        headers = (
-            ("content-encoding", exchange.compression),
-            ("accept-encoding", exchange.compression),
-            *headers,
+        headers = Headers(
+            (
+                ("content-encoding", exchange.compression),
+                ("accept-encoding", exchange.compression),
+                *headers,
+            )
         )
     return HttpRequest("POST", path, headers, body)
 

@@ -21,8 +21,9 @@ from clients import (
     errors,
 )
 from clients.addresses import parse_address
-from clients.messages import Exchange, Fault, InferRequest, Message
+from clients.messages import Exchange, Fault, Headers, InferRequest, Message, Tensor
 from clients.testing import Code, FakeModel, FakeTransport
+from clients.transports.http_messages import HttpRequest, http_request
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,7 @@ class Recording(FakeTransport):
     def send(self, message: Message, exchange: Exchange) -> object:
         if isinstance(message, InferRequest):
             self.headers = exchange.headers
+            self.shown = repr(exchange)
         return FakeTransport.send(self, message, exchange)
 
 
@@ -100,11 +102,19 @@ def test_credentials_travel_and_are_shown_nowhere(caplog: pytest.LogCaptureFixtu
     transport.fail(Fault(Code.PERMISSION_DENIED, "no"))
     with pytest.raises(PermissionError) as caught:
         client.infer("m", x)
-    for shown in (repr(client), repr(key), str(caught.value), repr(caught.value), caplog.text, repr(TLS(ca="a"))):
+    inner = (repr(client._plans._options), transport.shown, repr(_http_request(transport.headers)))
+    outer = (repr(client), repr(key), str(caught.value), repr(caught.value), caplog.text, repr(TLS(ca="a")))
+    for shown in (*inner, *outer):
         assert SECRET not in shown
+    assert "authorization" in transport.shown, "the names may be seen"
     with pytest.raises(ValueError) as refused:
         Client("grpc://fake", headers={"key": SECRET + "\n"})
     assert SECRET not in str(refused.value)
+
+
+def _http_request(headers: Headers) -> HttpRequest:
+    tensor = Tensor("x", "FP32", (1,), b"1234")
+    return http_request("", InferRequest("m", (tensor,)), Exchange(1.0, headers, "gzip"))
 
 
 def test_a_token_that_would_add_a_header_is_refused() -> None:
@@ -145,6 +155,26 @@ def test_the_answer_says_where_it_came_from() -> None:
         answer["z"]
     with pytest.raises(ValueError, match="read-only"):
         answer["y"][0] = 2
+
+
+def test_a_closed_client_says_so() -> None:
+    transport = FakeTransport({"m": ECHO})
+    client = Client("grpc://fake", transport=transport)
+    x = {"x": np.ones(1, np.float32)}
+    client.infer("m", x)
+    client.close()
+    client.close()
+    seen = len(transport.requests)
+    for call in (
+        lambda: client.infer("m", x),
+        lambda: list(client.stream("m", x)),
+        client.ready,
+        lambda: client.sequence("m").infer(x),
+        lambda: list(client.infer_many("m", [x])),
+    ):
+        with pytest.raises(InvalidRequestError, match="the client is closed"):
+            call()
+    assert len(transport.requests) == seen
 
 
 def test_an_answer_that_cannot_be_read() -> None:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from clients import (
     Breaker,
+    Cancellation,
+    CancelledCallError,
     CircuitOpenError,
     Client,
     ClientError,
@@ -21,6 +23,7 @@ from clients import (
     NotFoundError,
     OverloadedError,
     Retry,
+    SequenceLostError,
     Timeout,
     UnavailableError,
 )
@@ -113,6 +116,49 @@ def test_an_administrative_call_is_not_repeated_after_its_bytes_were_sent() -> N
     with pytest.raises(UnavailableError):
         Client("grpc://fake", transport=transport, retry=QUICK).load("m")
     assert len(transport.requests) == 1
+
+
+def test_a_stream_is_never_sent_twice() -> None:
+    client, transport = a_client()
+    for fault, error in ((LOST, UnavailableError), (FULL, OverloadedError), (REFUSED, UnavailableError)):
+        transport.fail(fault)
+        with pytest.raises(error):
+            list(client.stream("m", X))
+    assert [float(answer["y"][0, 0]) for answer in client.stream("m", X)] == [1.0]
+    assert sent(transport) == 4
+    counts = client.counts()
+    assert (counts.calls, counts.attempts, counts.failures, counts.retries) == (4, 4, 3, 0)
+
+
+def test_a_sequence_is_never_sent_twice() -> None:
+    client, transport = a_client()
+    for fault, error in ((LOST, SequenceLostError), (FULL, SequenceLostError), (REFUSED, SequenceLostError)):
+        transport.fail(fault)
+        with client.sequence("m") as sequence, pytest.raises(error):
+            sequence.infer(X)
+    assert (sent(transport), client.counts().retries) == (3, 0)
+
+
+@pytest.mark.parametrize(("url", "told"), [("http://a", True), ("grpc://a", False)])
+def test_who_cancels_is_told_what_the_server_may_still_do(url: str, told: bool) -> None:
+    cancellation = Cancellation()
+
+    class Cancelled(FakeTransport):
+        def send(self, message: object, exchange: object) -> object:
+            if isinstance(message, InferRequest):
+                cancellation.cancel()
+                raise Fault(Code.CANCELLED, "cancelled by the caller")
+            return FakeTransport.send(self, message, exchange)
+
+    client = Client(url, transport=Cancelled({"m": IDENTITY}))
+    for call in (
+        lambda: client.infer("m", X, cancellation=cancellation),
+        lambda: list(client.stream("m", X, cancellation=cancellation)),
+    ):
+        with pytest.raises(CancelledCallError) as caught:
+            call()
+        assert ("over HTTP the server may still execute" in str(caught.value)) == told
+        assert not caught.value.retryable
 
 
 def test_three_attempts_and_no_more() -> None:

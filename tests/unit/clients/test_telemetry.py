@@ -46,21 +46,39 @@ try:
     client.infer("m", x)
 except ClientError:
     pass
-good, _, bad = exporter.get_finished_spans()
+list(client.stream("m", x))
+good, _, bad, streamed = exporter.get_finished_spans()
 assert good.name == "infer m" and good.parent.span_id == caller.get_span_context().span_id
 assert good.attributes["triton.attempts"] == 2 and good.attributes["server.address"] == "grpc://fake:8001"
-assert format(bad.context.trace_id, "032x") in transport.seen["traceparent"]
+assert format(streamed.context.trace_id, "032x") in transport.seen["traceparent"]
 assert bad.attributes["error.type"] == "ModelError" and not bad.status.is_ok
+assert streamed.name == "infer m" and streamed.status.is_unset
 figures = {
     metric.name: metric for resource in reader.get_metrics_data().resource_metrics
     for scope in resource.scope_metrics for metric in scope.metrics
 }
-assert sum(point.count for point in figures["triton.client.duration"].data.data_points) == 2
-assert sum(point.value for point in figures["triton.client.attempts"].data.data_points) == 3
+assert sum(point.count for point in figures["triton.client.duration"].data.data_points) == 3
+assert sum(point.value for point in figures["triton.client.attempts"].data.data_points) == 4
+(rejected,) = figures["triton.client.rejections"].data.data_points
+assert rejected.value == 1 and dict(rejected.attributes)["triton.model"] == "m"
+"""
+
+WITHOUT = """
+import sys
+import opentelemetry.trace
+from clients import Client
+from clients.testing import FakeModel, FakeTransport
+from clients.telemetry import find_telemetry
+assert find_telemetry() is None and not [name for name in sys.modules if "opentelemetry.sdk" in name]
 """
 
 
 def test_spans_and_figures() -> None:
     # In a process of its own: a tracer provider can be set once.
     done = subprocess.run([sys.executable, "-c", CODE], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_api_alone_makes_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
