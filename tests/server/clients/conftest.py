@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -11,13 +12,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clients import Client
+from clients import AsyncClient, Client
 from tritonkit.server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import Any, Self
+
+    from clients import Answer, Counts
 
 NUMBERS = ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64"]
 
@@ -44,13 +48,21 @@ IDENTITY = (
     + "            )\n            for request in requests\n        ]\n"
 )
 
+# So many answers take hours, unless the server hears that nobody waits for them.
+ENDLESS = 1_000_000
+
 DECOUPLED = (
-    HEAD
+    f"import time\n\nENDLESS = {ENDLESS}\n"
+    + HEAD
     + """    def execute(self, requests):
         for request in requests:
             count = int(pb.get_input_tensor_by_name(request, "x").as_numpy()[0])
             sender = request.get_response_sender()
             for number in range(abs(count)):
+                if sender.is_cancelled():
+                    break
+                if count >= ENDLESS:
+                    time.sleep(0.01)
                 sender.send(pb.InferenceResponse([pb.Tensor("y", np.array([number], np.float32))]))
             error = None if count >= 0 else pb.TritonError("the model is ill")
             if error is not None:
@@ -110,14 +122,24 @@ _SEQUENCE_CONFIG = """sequence_batching {
   ]
 }
 """
-_QUEUE_OF_FOUR = "dynamic_batching { default_queue_policy { max_queue_size: 4 } }\n"
+_QUEUE_OF_FOUR = """dynamic_batching {
+  priority_levels: 2
+  default_priority_level: 2
+  default_queue_policy { max_queue_size: 4 }
+}
+"""
+
+# Each type in each rank, as an input of the identity model.
+RANKS = {
+    f"{data_type}_{rank}": (data_type, f"[{', '.join(['-1'] * rank)}]") for data_type in _TYPES for rank in (1, 2, 3, 4)
+}
 
 # The configuration and the code of each.
 MODELS: dict[str, tuple[str, str]] = {
     "identity": (
         "max_batch_size: 0\n"
-        + "".join(_tensor("input", t, t, "[-1, -1, -1]", "optional: true") for t in _TYPES)
-        + "".join(_tensor("output", f"out_{t}", t, "[-1, -1, -1]") for t in _TYPES),
+        + "".join(_tensor("input", name, *tensor, "optional: true") for name, tensor in RANKS.items())
+        + "".join(_tensor("output", f"out_{name}", *tensor) for name, tensor in RANKS.items()),
         IDENTITY,
     ),
     "echo": (_floats(8, "[4]"), _execute("y = x")),
@@ -199,6 +221,33 @@ def client(url: str) -> Iterator[Client]:
         yield opened
 
 
+class Awaited:
+    """An `AsyncClient` as a blocking one, for tests that are the same for both."""
+
+    def __init__(self, url: str | list[str], **options: Any) -> None:
+        self._runner = asyncio.Runner()
+        self._client = AsyncClient(url, **options)
+
+    def infer(self, *arguments: Any, **choices: Any) -> Answer:
+        return self._runner.run(self._client.infer(*arguments, **choices))
+
+    def counts(self) -> Counts:
+        return self._client.counts()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._client.close())
+        self._runner.close()
+
+
+@pytest.fixture(params=["blocking", "asyncio"])
+def open_client(request: pytest.FixtureRequest) -> type[Client | Awaited]:
+    """The client in both styles."""
+    return Client if request.param == "blocking" else Awaited
+
+
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Callable[..., TritonServer]]:
     """Starts servers that a test may harm."""
@@ -218,6 +267,31 @@ def own_server(tmp_path: Path) -> Iterator[Callable[..., TritonServer]]:
         server.stop()
 
 
+class RequestCounter:
+    """Counts the requests that a client sends on one connection: HTTP/1.1's, or HTTP/2's frames that begin a call."""
+
+    def __init__(self) -> None:
+        self._http2: bool | None = None
+        self._rest = b""
+
+    def feed(self, data: bytes) -> int:
+        if self._http2 is None:
+            self._http2 = data.startswith(b"PRI * HTTP/2.0\r\n")
+            data = data[24:] if self._http2 else data
+        if not self._http2:
+            return data.count(b" HTTP/1.1\r\n")
+        self._rest += data
+        begun = 0
+        # RFC 9113: three bytes of length, one of type (1 is HEADERS), five more, then the payload.
+        while len(self._rest) >= 9:
+            end = 9 + int.from_bytes(self._rest[:3])
+            if len(self._rest) < end:
+                break
+            begun += self._rest[3] == 1
+            self._rest = self._rest[end:]
+        return begun
+
+
 class FaultyProxy:
     """Passes TCP on, until it is told to misbehave.
 
@@ -226,12 +300,15 @@ class FaultyProxy:
             server by resetting the client; "refuse" resets a client at once; "drip" passes the answer on byte by byte.
         delay: seconds before bytes are passed on.
         connections: how many it took.
+        requests: how many HTTP requests or gRPC calls it passed on.
     """
 
     def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
         self.mode = "pass"
         self.delay = 0.0
         self.connections = 0
+        self.requests = 0
+        self._lock = threading.Lock()
         self._target = ("127.0.0.1", port)
         self._context = context
         self._sockets: list[socket.socket] = []
@@ -280,8 +357,12 @@ class FaultyProxy:
         self._pump(client, server, False)
 
     def _pump(self, source: socket.socket, sink: socket.socket, answer: bool) -> None:
+        counter = RequestCounter()
         try:
             while data := source.recv(65_536):
+                if not answer:
+                    with self._lock:
+                        self.requests += counter.feed(data)
                 time.sleep(self.delay)
                 while self.mode == "hold":
                     time.sleep(0.02)
