@@ -231,6 +231,10 @@ class Awaited:
     def infer(self, *arguments: Any, **choices: Any) -> Answer:
         return self._runner.run(self._client.infer(*arguments, **choices))
 
+    def sleep(self, seconds: float) -> None:
+        """Lets the event loop run, as it does in a program that awaits something else."""
+        self._runner.run(asyncio.sleep(seconds))
+
     def counts(self) -> Counts:
         return self._client.counts()
 
