@@ -1,4 +1,4 @@
-"""A variant's file and a spec -> a staged repository, content-named parts under the served name, and golden bundle."""
+"""A variant's files and a spec -> a staged repository, content-named parts under the served name, and golden bundle."""
 
 from __future__ import annotations
 
@@ -11,18 +11,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from builder.answers.in_process import read_answers
 from builder.golden import make_golden, write_golden
-from builder.pipeline import ROLES, WARMUP_FILE, ensemble_config, part_config, step_parameters
+from builder.kinds import LABELS
+from builder.pipeline import WARMUP, ensemble_config, part_text, roles, step_of
 from builder.reference import read_reference
 from builder.stages import AssembledPart, AssembleResult, SpecRequest
-from builder.steps import STEPS
+from builder.variants import network_packages
 from tritonkit.repository.config import write_config
 from tritonkit.repository.digests import read_tree, tree_digest
 from tritonkit.repository.layout import CANDIDATE_VERSION
 from tritonkit.spec.errors import InputError
+from tritonkit.spec.model import ClassificationPostprocess
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from builder.kinds import Step
     from builder.pipeline import Role
+    from builder.reference import Reference
     from tritonkit.spec.model import ModelSpec, Variant
 
 _DIGITS = 6
@@ -33,18 +40,20 @@ def assemble(request: SpecRequest, inputs: dict[str, Path], out: Path) -> Assemb
 
     Args:
         request: what to assemble.
-        inputs: `model`, the folder with the variant's model.onnx; `captured`, the capture's outputs; `answers`, what
-            the variant's file answers in process; `labels`.
+        inputs: `model`, the folder with the variant's files; `captured`, the capture's outputs; `answers`, what
+            the variant answers in process; the steps' files as `file/ROLE/NAME`; `folder`, where model.yaml lies.
         out: where to write.
 
     Raises:
         InputError: there are fewer labels than classes.
     """
     spec, variant = request.spec, request.variant
-    labels = read_labels(inputs["labels"], spec)
+    if isinstance(spec.postprocess, ClassificationPostprocess):
+        read_labels(inputs[f"file/postprocess/{LABELS}"], spec)
+    reference = read_reference(inputs["captured"])
     repository = out / "repository"
     repository.mkdir()
-    parts = [_write_part(spec, variant, role, inputs, labels, repository) for role in ROLES]
+    parts = [_write_part(spec, variant, role, inputs, reference, repository) for role in roles(spec)]
     result = AssembleResult(parts=tuple(parts))
     ensemble = repository / spec.name
     version = ensemble / str(CANDIDATE_VERSION)
@@ -52,10 +61,8 @@ def assemble(request: SpecRequest, inputs: dict[str, Path], out: Path) -> Assemb
     (ensemble / "config.pbtxt").write_text(write_config(ensemble_config(spec, result.names(), CANDIDATE_VERSION)))
     # Object stores and version control keep no empty folder, and Triton needs this one.
     (version / "parts.json").write_text(result.model_dump_json(indent=2) + "\n")
-    with np.load(inputs["answers"], allow_pickle=False) as stored:
-        answers = {name: stored[name] for name in stored}
-    reference = read_reference(inputs["captured"])
-    write_golden(out / "golden", make_golden(spec, variant, result.names(), reference, answers, labels))
+    answers = read_answers(inputs["answers"], reference)
+    write_golden(out / "golden", make_golden(spec, variant, result.names(), reference, answers, inputs))
     return result
 
 
@@ -80,34 +87,52 @@ def read_labels(path: Path, spec: ModelSpec) -> list[str]:
 
 
 def _write_part(
-    spec: ModelSpec, variant: Variant, role: Role, inputs: dict[str, Path], labels: list[str], out: Path
+    spec: ModelSpec, variant: Variant, role: Role, inputs: dict[str, Path], reference: Reference, out: Path
 ) -> AssembledPart:
     """Writes a part under a temporary name, digests it, and gives it the name that its content deserves."""
     prefix = f"{spec.name}_{variant.name if role == 'model' else role}"
     staged = Path(tempfile.mkdtemp(prefix=f".{role}-", dir=out))
     staged.chmod(0o755)
     version = staged / "1"
-    version.mkdir()
-    if role == "model":
-        shutil.copyfile(inputs["model"] / "model.onnx", version / "model.onnx")
+    step = step_of(spec, role)
+    if step is None:
+        shutil.copytree(inputs["model"], version)
     else:
-        kind = spec.preprocess.kind if role == "preprocess" else spec.postprocess.kind
-        shutil.copyfile(STEPS[kind].file, version / "model.py")
-        (version / "parameters.json").write_text(json.dumps(step_parameters(spec, role), indent=2) + "\n")
-    if role == "postprocess":
-        (version / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
-    if role == "preprocess" and spec.samples.pictures:
-        _write_warmup(staged, next(iter(read_reference(inputs["captured"]).pictures.values())))
+        version.mkdir()
+        _write_step(step, role, inputs, version)
+    if role == "preprocess" and "model_warmup" in part_text(spec, variant, role, ""):
+        _write_warmup(staged, reference.requests[0].requests)
     # The digest is over the configuration without a name: the name follows from it.
-    (staged / "config.pbtxt").write_text(write_config(part_config(spec, variant, role, "")))
+    (staged / "config.pbtxt").write_text(part_text(spec, variant, role, ""))
     digest = tree_digest(read_tree(staged))
     name = f"{prefix}_{digest[:_DIGITS]}"
-    (staged / "config.pbtxt").write_text(write_config(part_config(spec, variant, role, name)))
+    (staged / "config.pbtxt").write_text(part_text(spec, variant, role, name))
     staged.rename(out / name)
-    return AssembledPart(role=role, name=name, digest=digest)
+    return AssembledPart(
+        role=role,
+        name=name,
+        backend=variant.backend if step is None else "python",
+        digest=digest,
+        packages=dict(network_packages(variant) if step is None else step.packages),
+    )
 
 
-def _write_warmup(part: Path, picture: bytes) -> None:
-    """Triton reads a BYTES element from a file as its length, four bytes little-endian, and its bytes."""
-    (part / "warmup").mkdir()
-    (part / "warmup" / WARMUP_FILE).write_bytes(struct.pack("<I", len(picture)) + picture)
+def _write_step(step: Step, role: Role, inputs: dict[str, Path], version: Path) -> None:
+    shutil.copyfile(step.source, version / "model.py")
+    (version / "parameters.json").write_text(json.dumps(step.parameters, indent=2) + "\n")
+    for name in step.files:
+        shutil.copyfile(inputs[f"file/{role}/{name}"], version / name)
+
+
+def _write_warmup(part: Path, requests: Mapping[str, np.ndarray]) -> None:
+    """Triton reads a tensor from a file as it lies in memory, a BYTES element as its length, four bytes little-endian,
+    and its bytes.
+    """
+    (part / WARMUP).mkdir()
+    for name, rows in requests.items():
+        row = rows[0]
+        if row.dtype.hasobject:
+            data = b"".join(struct.pack("<I", len(element)) + element for element in row.ravel())
+        else:
+            data = np.ascontiguousarray(row).tobytes()
+        (part / WARMUP / name).write_bytes(data)

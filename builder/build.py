@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from builder import stages
 from builder.candidate import write_candidate, write_failure
+from builder.pipeline import roles, step_of
 from builder.stage import Finished, run_stage
 from tritonkit.repository.digests import file_digest
-from tritonkit.spec.errors import GateError
+from tritonkit.spec.errors import GateError, KitError
 from tritonkit.spec.model import load_model_spec
 from tritonkit.spec.references import find_file
 from tritonkit.spec.reports import StageRun, VariantResult
@@ -54,33 +55,37 @@ class Plan:
     Attributes:
         spec: the spec.
         file: its model.yaml.
-        weights: the weights' file.
-        labels: the class names' file.
+        weights: the file with the trained numbers.
+        steps: what lies beside the Python steps, as `file/ROLE/NAME`.
         pictures: real pictures by file name.
+        requests: real requests of other kinds.
     """
 
     spec: ModelSpec
     file: Path
     weights: Path
-    labels: Path
+    steps: Mapping[str, Path]
     pictures: Mapping[str, Path]
+    requests: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proven:
-    """A variant that went all the way.
+class Tried:
+    """A variant that went all the way, or as far as it came.
 
     Attributes:
         variant: the variant.
+        result: what is known of it, for the report.
         assembled: the staged repository and its golden bundle.
         served: what the live server answered.
-        result: the same for the report.
+        error: what stopped it.
     """
 
     variant: Variant
-    assembled: Finished[stages.AssembleResult]
-    served: Finished[stages.ServedResult]
     result: VariantResult
+    assembled: Finished[stages.AssembleResult] | None = None
+    served: Finished[stages.ServedResult] | None = None
+    error: KitError | None = None
 
 
 def build(path: Path, out: Path, *, watch: Callable[[str], AbstractContextManager[Line]] | None = None) -> BuildReport:
@@ -119,8 +124,10 @@ def build(path: Path, out: Path, *, watch: Callable[[str], AbstractContextManage
         return finished
 
     captured = run(stages.CAPTURE, _capture_request(plan.spec), _capture_inputs(plan), _tell_capture)
-    proven = [_prove_variant(plan, variant, captured.out, run, out) for variant in plan.spec.variants]
+    proven = [_try_variant(plan, variant, captured.out, run) for variant in plan.spec.variants]
     chosen = next(one for one in proven if one.variant.name == plan.spec.serving.variant)
+    if chosen.error is not None or chosen.assembled is None or chosen.served is None:
+        raise _final_error(chosen, out)
     return write_candidate(
         out,
         spec=plan.spec,
@@ -140,12 +147,19 @@ def make_plan(path: Path) -> Plan:
     file = path / "model.yaml" if path.is_dir() else path
     folder = file.parent.absolute()
     pictures = [find_file(reference, folder, "samples.pictures") for reference in spec.samples.pictures]
+    steps = {
+        f"file/{role}/{name}": find_file(reference, folder, f"{role}.{name}")
+        for role in roles(spec)
+        if (step := step_of(spec, role)) is not None
+        for name, reference in step.files.items()
+    }
     return Plan(
         spec=spec,
         file=file,
-        weights=find_file(spec.source.weights, folder, "source.weights"),
-        labels=find_file(spec.postprocess.labels, folder, "postprocess.labels"),
+        weights=find_file(spec.source.named_file(), folder, "source.weights" if spec.source.weights else "source.file"),
+        steps=steps,
         pictures={picture.name: picture for picture in pictures},
+        requests=find_file(spec.samples.requests, folder, "samples.requests") if spec.samples.requests else None,
     )
 
 
@@ -157,61 +171,93 @@ def _capture_request(spec: ModelSpec) -> stages.CaptureRequest:
         preprocess=spec.preprocess,
         samples=spec.samples,
         target=spec.target.triton,
+        batched=spec.serving.max_batch_size > 0,
+        exports=any(variant.backend != "python" for variant in spec.variants),
+        served_in_torch=any(variant.backend == "python" for variant in spec.variants),
     )
 
 
 def _capture_inputs(plan: Plan) -> dict[str, Path]:
+    # What postprocessing reads changes no answer of the network.
+    before = {name: path for name, path in plan.steps.items() if name.startswith("file/preprocess/")}
+    requests = {"requests": plan.requests} if plan.requests is not None else {}
+    pictures = {f"picture/{name}": path for name, path in plan.pictures.items()}
+    return {"weights": plan.weights, **_code(plan), **pictures, **requests, **before, **_external_data(plan)}
+
+
+def _code(plan: Plan) -> dict[str, Path]:
+    """Every Python file beside model.yaml, but those that are postprocessing alone."""
     folder = plan.file.parent
-    code = [path for path in sorted(folder.rglob("*.py")) if not any(part.startswith(".") for part in path.parts)]
-    return {
-        "weights": plan.weights,
-        **{f"code/{path.relative_to(folder).as_posix()}": path for path in code},
-        **{f"picture/{name}": path for name, path in plan.pictures.items()},
-    }
+    after = {path.absolute() for name, path in plan.steps.items() if name.startswith("file/postprocess/")}
+    files = [path for path in sorted(folder.rglob("*.py")) if not any(part.startswith(".") for part in path.parts)]
+    return {f"code/{path.relative_to(folder).as_posix()}": path for path in files if path.absolute() not in after}
 
 
-def _prove_variant(plan: Plan, variant: Variant, captured: Path, run: Callable[..., Any], out: Path) -> Proven:
-    """Takes one variant through conversion and both gates."""
-    request = stages.SpecRequest(spec=plan.spec, variant=variant)
-    convert = stages.ConvertRequest(variant=variant, target=plan.spec.target.triton)
-    converted = run(stages.CONVERT, convert, {"captured": captured}, _tell_convert)
-    artefact = run(stages.ARTEFACT, request, {"captured": captured, "model": converted.out}, _tell_parity)
-    _require(artefact.result, out)
-    inputs = {
-        "captured": captured,
-        "model": converted.out,
-        "answers": artefact.out / "answers.npz",
-        "labels": plan.labels,
-    }
-    assembled = run(stages.ASSEMBLE, request, inputs, _tell_assemble)
-    served = run(
-        stages.SERVED,
-        stages.ServedRequest(name=plan.spec.name, target=plan.spec.target.triton),
-        {"repository": assembled.out / "repository", "golden": assembled.out / "golden"},
-        lambda result: f"{_tell_parity(result.parity)}; loaded in {result.load_seconds:.1f} s",
-    )
-    _require(served.result.parity, out)
-    return Proven(
+def _external_data(plan: Plan) -> dict[str, Path]:
+    """Of an ONNX file, what lies in its folder with it: its weights may be there."""
+    if plan.weights.suffix != ".onnx":
+        return {}
+    beside = [path for path in sorted(plan.weights.parent.iterdir()) if path.is_file() and path != plan.weights]
+    data = [path for path in beside if path.name.startswith(plan.weights.stem) or ".data" in path.name]
+    return {f"beside/{path.name}": path for path in data}
+
+
+def _try_variant(plan: Plan, variant: Variant, captured: Path, run: Callable[..., Any]) -> Tried:
+    """Takes one variant as far as it comes; what stops it stops no other."""
+    known: dict[str, Any] = {"name": variant.name, "backend": variant.backend, "precision": variant.precision}
+    assembled, served, error = None, None, None
+    try:
+        convert = _convert_request(plan.spec, variant)
+        converted = run(stages.CONVERT, convert, _convert_inputs(plan, variant, captured), _tell_convert)
+        known["megabytes"] = converted.result.bytes / 1e6
+        request = stages.SpecRequest(spec=plan.spec, variant=variant)
+        inputs = {"captured": captured, "model": converted.out}
+        artefact = run(stages.ARTEFACT, request, inputs, _tell_parity)
+        known["artefact"] = artefact.result
+        _require(artefact.result)
+        inputs |= {"answers": artefact.out / "answers.npz", **plan.steps}
+        if plan.spec.source.answer is not None:
+            inputs |= _code(plan)
+        assembled = run(stages.ASSEMBLE, request, inputs, _tell_assemble)
+        served = run(
+            stages.SERVED,
+            stages.ServedRequest(
+                name=plan.spec.name, target=plan.spec.target.triton, requirements=assembled.result.requirements()
+            ),
+            {"repository": assembled.out / "repository", "golden": assembled.out / "golden"},
+            lambda result: f"{_tell_parity(result.parity)}; loaded in {result.load_seconds:.1f} s",
+        )
+        known["served"] = served.result.parity
+        _require(served.result.parity)
+    except KitError as caught:
+        error = caught
+        known["refused"] = str(caught)
+    result = VariantResult.model_validate(known)
+    return Tried(variant=variant, result=result, assembled=assembled, served=served, error=error)
+
+
+def _convert_request(spec: ModelSpec, variant: Variant) -> stages.ConvertRequest:
+    return stages.ConvertRequest(
         variant=variant,
-        assembled=assembled,
-        served=served,
-        result=VariantResult(
-            name=variant.name,
-            backend=variant.backend,
-            precision=variant.precision,
-            megabytes=converted.result.bytes / 1e6,
-            artefact=artefact.result,
-            served=served.result.parity,
-        ),
+        target=spec.target.triton,
+        source=spec.source,
+        inputs=spec.inputs,
+        outputs=spec.outputs,
+        batched=spec.serving.max_batch_size > 0,
+        threads=int(spec.serving.parameters.get("intra_op_thread_count", "1")),
     )
 
 
-def _require(report: ParityReport, out: Path) -> None:
-    """Stops the build at the first comparison that failed; every one of them is written down."""
+def _convert_inputs(plan: Plan, variant: Variant, captured: Path) -> dict[str, Path]:
+    own = {"weights": plan.weights, **_code(plan)} if variant.backend == "python" else {}
+    return {"captured": captured, **own}
+
+
+def _require(report: ParityReport) -> None:
+    """Stops a variant at the first comparison that failed."""
     failed = report.first_problem()
     if failed is None:
         return
-    file = write_failure(out, report)
     raise GateError(
         f"{report.variant}: {failed.output} differs from its reference "
         f"({failed.level}, {failed.protocol}, batch {failed.batch})",
@@ -220,14 +266,23 @@ def _require(report: ParityReport, out: Path) -> None:
         expected=f"|difference| <= {failed.tolerance.absolute} + {failed.tolerance.relative} * |reference|"
         if failed.tolerance
         else "exactly the reference",
-        hint=f"nothing was published; every comparison is in {file}",
     )
+
+
+def _final_error(tried: Tried, out: Path) -> KitError:
+    """The error of the variant that was to be served; of a failed gate, every comparison is written down."""
+    error = tried.error or KitError(f"{tried.variant.name}: the variant was not proven")
+    failed = next((r for r in (tried.result.served, tried.result.artefact) if r is not None and not r.passed), None)
+    if failed is not None:
+        error.hint = f"nothing was published; every comparison is in {write_failure(out, failed)}"
+    return error
 
 
 def _tell_capture(result: stages.CaptureResult) -> str:
     return (
-        f"{result.parameters / 1e6:.2f} M parameters, opset {result.opset}; "
-        f"{result.rows} tensors and {result.pictures} pictures answered by the original weights"
+        f"{result.parameters / 1e6:.2f} M parameters, "
+        f"{f'opset {result.opset}' if result.opset else 'not exported to ONNX'}; "
+        f"{result.rows} tensors and {result.requests} requests answered by the original weights"
     )
 
 

@@ -8,8 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder.pipeline import ROLES
-from builder.steps import STEPS
 from tritonkit.repository.digests import file_digest, read_tree, text_digest
 from tritonkit.repository.layout import CANDIDATE_VERSION, GOLDEN, MANIFEST, PARITY
 from tritonkit.spec.manifest import Manifest, Part
@@ -59,7 +57,7 @@ def write_candidate(
             parameters=captured.result.parameters,
             opset=captured.result.opset,
             ir_version=captured.result.ir_version,
-            weights=spec.source.weights,
+            weights=spec.source.named_file(),
             weights_sha256=weights_sha256,
             repository=str(out / "repository"),
             manifest_sha256=text_digest(text),
@@ -103,12 +101,13 @@ def _manifest(
                 {
                     "name": part.name,
                     "role": part.role,
-                    "backend": "python" if role != "model" else _backend(spec),
+                    "backend": part.backend,
                     "digest": part.digest,
-                    "python_packages": _packages(spec, role, served.packages),
+                    # The versions that the served gate ran with.
+                    "python_packages": {name: served.packages[name] for name in part.packages},
                 }
             )
-            for role, part in zip(ROLES, assembled.parts, strict=True)
+            for part in assembled.parts
         ),
         tree=read_tree(repository),
         weights_sha256=weights_sha256,
@@ -117,16 +116,6 @@ def _manifest(
         tools=_tool_versions() | {"server": served.parity.server},
         built_at=served.proven_at,
     )
-
-
-def _backend(spec: ModelSpec) -> str:
-    return next(variant.backend for variant in spec.variants if variant.name == spec.serving.variant)
-
-
-def _packages(spec: ModelSpec, role: str, proven: dict[str, str]) -> dict[str, str]:
-    """What the step of this role imports, in the versions that the served gate ran with."""
-    kinds = {"preprocess": spec.preprocess.kind, "postprocess": spec.postprocess.kind}
-    return {name: proven[name] for name in STEPS[kinds[role]].packages} if role in kinds else {}
 
 
 def _tool_versions() -> dict[str, str]:

@@ -5,34 +5,33 @@ Every later comparison reads the recorded answers; torch is not imported again.
 
 from __future__ import annotations
 
-import inspect
-import io
-import logging
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import torch
-from PIL import Image
 
-from builder.export import export_onnx
-from builder.reference import Reference, write_reference
-from builder.samples import make_pictures, make_tensors
-from builder.sources.network import load_network
+from builder.arrays import as_bytes
+from builder.kinds import request_inputs
+from builder.reference import Reference, Rows, write_reference
+from builder.samples import Questions, make_pictures, make_tensors, read_requests
+from builder.sources.network import Network, open_network
 from builder.stages import CaptureRequest, CaptureResult
-from tritonkit.evaluation.kinds.image import reference_transform
-from tritonkit.spec.dtypes import BY_TORCH, BY_TRITON
+from builder.transforms import transform_requests
+from tritonkit.spec.dtypes import BY_NUMPY, BY_TRITON
 from tritonkit.spec.errors import InputError
-from tritonkit.spec.references import find_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tritonkit.spec.model import TensorSpec
 
-_log = logging.getLogger(__name__)
+EXPORT_ERROR = "export_error.json"
+"""In the place of model.onnx, where a network does not export and a variant serves it in torch."""
 _ROWS_AT_ONCE = 8
+# Protocol buffers end at 2 GiB; well before that the weights go into a file beside the graph.
+_EXTERNAL_FROM = 1_500_000_000
 
 
 def capture(request: CaptureRequest, inputs: dict[str, Path], out: Path) -> CaptureResult:
@@ -40,178 +39,122 @@ def capture(request: CaptureRequest, inputs: dict[str, Path], out: Path) -> Capt
 
     Args:
         request: what to capture.
-        inputs: `folder`, where model.yaml lies; `weights`; each real picture as `picture/NAME`.
+        inputs: `folder`, where model.yaml lies; `weights`; each real picture as `picture/NAME`; `requests`, where the
+            spec names some; the files of the steps as `file/ROLE/NAME`.
         out: where to write.
 
     Raises:
         InputError: the weights, the factory, the transform or the spec's shapes are wrong, or the network does not
-            export; says where.
+            export and no variant could serve it without; says where.
     """
-    folder = inputs["folder"]
-    torch.manual_seed(0)
-    network = load_network(request.source, inputs["weights"], folder)
-    ask = _asker(network, request)
-
-    tensors = make_tensors(request.inputs, request.samples)
-    answers = ask(tensors.inputs)
-    _check_outputs(answers, request.outputs, network)
-
-    real = {name.removeprefix("picture/"): path for name, path in inputs.items() if name.startswith("picture/")}
-    pictures = make_pictures(real)
-    transformed = _transform(pictures, _transform_function(request, folder), request.inputs[0])
-    kept = {name: data for name, data in pictures.items() if name in transformed}
-    picture_inputs = {request.inputs[0].name: np.stack(list(transformed.values()))} if kept else {}
-
-    write_reference(
-        out,
-        Reference(
-            rows=tensors.names,
-            inputs=dict(tensors.inputs),
-            outputs=answers,
-            pictures=kept,
-            picture_inputs=picture_inputs,
-            picture_outputs=ask(picture_inputs) if kept else {},
-        ),
+    network = open_network(request, inputs["weights"], inputs["folder"])
+    tensors = tuple(
+        _answered(network, request, questions) for questions in make_tensors(request.inputs, request.samples)
     )
-    model = export_onnx(network, request.inputs, request.outputs, request.target)
-    onnx.save(model, out / "model.onnx")
+    requests, pictures = _requests(network, request, inputs)
+    write_reference(out, Reference(tensors=tensors, requests=requests, pictures=pictures))
+    model = _export(network, request, out)
     return CaptureResult(
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        opset=model.opset_import[0].version,
-        ir_version=model.ir_version,
-        rows=len(tensors.names),
-        pictures=len(kept),
+        parameters=network.parameters,
+        opset=model.opset_import[0].version if model else None,
+        ir_version=model.ir_version if model else None,
+        rows=sum(len(rows.names) for rows in tensors),
+        requests=sum(len(rows.names) for rows in requests),
     )
 
 
-def _asker(network: torch.nn.Module, request: CaptureRequest) -> Callable[[Mapping[str, np.ndarray]], dict[str, Any]]:
-    names = [spec.name for spec in request.inputs]
-    _check_input_names(network, names)
-
-    def ask(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        rows = len(inputs[names[0]])
-        parts = [
-            _answer(network, {name: inputs[name][start : start + _ROWS_AT_ONCE] for name in names}, request.outputs)
-            for start in range(0, rows, _ROWS_AT_ONCE)
-        ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    return ask
-
-
-def _check_input_names(network: torch.nn.Module, names: Sequence[str]) -> None:
-    """Several inputs are passed by name, so they must be `forward`'s own; one is passed by position."""
-    known = list(inspect.signature(network.forward).parameters)
-    strange = [name for name in names if name not in known]
-    if len(names) > 1 and strange:
-        raise InputError(
-            "inputs: the network takes no such input",
-            where=f"{type(network).__name__}.forward",
-            got=", ".join(strange),
-            expected=", ".join(known),
-        )
+def _requests(
+    network: Network, request: CaptureRequest, inputs: Mapping[str, Path]
+) -> tuple[tuple[Rows, ...], dict[str, bytes]]:
+    """What the whole pipeline is asked, with the original weights' answers, and the pictures among it."""
+    if request.preprocess is None:
+        if "requests" not in inputs:
+            return (), {}
+        samples = read_requests(inputs["requests"], request.inputs)
+        named = {f"request {index}": (sample, sample) for index, sample in enumerate(samples)}
+        return _grouped(network, request, named), {}
+    if request.preprocess.kind == "image":
+        real = {name.removeprefix("picture/"): path for name, path in inputs.items() if name.startswith("picture/")}
+        pictures = make_pictures(real)
+        asked = {name: {"image": np.array([data], dtype=object)} for name, data in pictures.items()}
+    else:
+        pictures = {}
+        samples = read_requests(inputs["requests"], request_inputs(request.preprocess, request.inputs))
+        asked = {f"request {index}": sample for index, sample in enumerate(samples)}
+    transformed = transform_requests(asked, request, inputs)
+    named = {name: (asked[name], tensors) for name, tensors in transformed.items()}
+    return _grouped(network, request, named), {name: pictures[name] for name in transformed if name in pictures}
 
 
-def _answer(
-    network: torch.nn.Module, batch: Mapping[str, np.ndarray], outputs: Sequence[TensorSpec]
-) -> dict[str, np.ndarray]:
-    tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
-    try:
-        with torch.inference_mode():
-            raw = network(*tensors.values()) if len(tensors) == 1 else network(**tensors)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
-        raise InputError(
-            "inputs: the network cannot run on the shapes of the spec",
-            where=_failing_module(network, error),
-            got=f"{shapes}: {str(error).partition(chr(10))[0]}",
-            hint="dims are those of the network's forward, without the batch dimension",
-        ) from error
-    return {name: tensor.numpy() for name, tensor in _by_name(raw, outputs, network).items()}
+def _grouped(
+    network: Network,
+    request: CaptureRequest,
+    samples: Mapping[str, tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
+) -> tuple[Rows, ...]:
+    """Samples of one shape together: what is asked, what the transform makes of it, what the weights answer."""
+    groups: dict[object, list[str]] = {}
+    for name, (asked, tensors) in samples.items():
+        shapes = tuple((key, part[key].shape) for part in (asked, tensors) for key in sorted(part))
+        groups.setdefault(shapes, []).append(name)
+    rows = []
+    for names in groups.values():
+        asked = {key: np.stack([samples[name][0][key] for name in names]) for key in samples[names[0]][0]}
+        tensors = {key: np.stack([samples[name][1][key] for name in names]) for key in samples[names[0]][1]}
+        answered = _answered(network, request, Questions(names=tuple(names), inputs=tensors))
+        rows.append(Rows(names=tuple(names), requests=asked, inputs=tensors, outputs=answered.outputs))
+    return tuple(rows)
 
 
-def _failing_module(network: torch.nn.Module, error: BaseException) -> str:
-    """The innermost module whose `forward` was running when `error` was raised."""
-    paths = {id(module): name for name, module in network.named_modules()}
-    where = type(network).__name__
-    trace = error.__traceback__
-    while trace is not None:
-        module = trace.tb_frame.f_locals.get("self")
-        if id(module) in paths and paths[id(module)]:
-            where = f"{type(network).__name__}.{paths[id(module)]}"
-        trace = trace.tb_next
-    return where
+def _answered(network: Network, request: CaptureRequest, questions: Questions) -> Rows:
+    count = len(questions.names)
+    step = _ROWS_AT_ONCE if request.batched else 1
+    parts = []
+    for start in range(0, count, step):
+        rows = {name: array[start : start + step] for name, array in questions.inputs.items()}
+        if request.batched:
+            parts.append(network.ask(rows))
+        else:
+            answer = network.ask({name: array[0] for name, array in rows.items()})
+            parts.append({name: array[None] for name, array in answer.items()})
+    for part in parts:
+        _check_outputs(part, request.outputs, network)
+    outputs = {spec.name: as_bytes(np.concatenate([part[spec.name] for part in parts])) for spec in request.outputs}
+    return Rows(names=questions.names, inputs=questions.inputs, outputs=outputs)
 
 
-def _by_name(raw: Any, outputs: Sequence[TensorSpec], network: torch.nn.Module) -> dict[str, torch.Tensor]:
-    names = [spec.name for spec in outputs]
-    where = f"{type(network).__name__}.forward"
-    if isinstance(raw, dict):
-        if missing := [name for name in names if name not in raw]:
-            raise InputError(
-                "outputs: the network gives no such output",
-                where=where,
-                got=", ".join(missing),
-                expected=", ".join(map(str, raw)),
-            )
-        return {name: raw[name] for name in names}
-    tensors = [raw] if isinstance(raw, torch.Tensor) else list(raw)
-    if len(tensors) != len(names):
-        raise InputError(
-            "outputs: the network gives another number of outputs",
-            where=where,
-            got=f"{len(names)} in the spec: {', '.join(names)}",
-            expected=f"{len(tensors)}, of shapes {', '.join(str(list(t.shape)) for t in tensors)}",
-        )
-    return dict(zip(names, tensors, strict=True))
-
-
-def _check_outputs(answers: Mapping[str, np.ndarray], outputs: Sequence[TensorSpec], network: torch.nn.Module) -> None:
+def _check_outputs(answers: Mapping[str, np.ndarray], outputs: Sequence[TensorSpec], network: Network) -> None:
     for spec in outputs:
         shape, dtype = answers[spec.name].shape[1:], answers[spec.name].dtype
         fits = len(shape) == len(spec.dims) and all(
             dim in (-1, size) for dim, size in zip(spec.dims, shape, strict=True)
         )
         if not fits or dtype != np.dtype(BY_TRITON[spec.data_type].numpy):
-            real = next((entry.triton for entry in BY_TORCH.values() if entry.numpy == str(dtype)), str(dtype))
+            real = BY_NUMPY[str(dtype)].triton if str(dtype) in BY_NUMPY else str(dtype)
             raise InputError(
                 f"outputs.{spec.name}: the network's answer is another one",
-                where=f"{type(network).__name__}.forward",
+                where=network.where,
                 got=f"{spec.data_type} {list(spec.dims)} in the spec",
                 expected=f"{real} {list(shape)}",
             )
 
 
-def _transform_function(request: CaptureRequest, folder: Path) -> Callable[[Image.Image], torch.Tensor]:
-    if request.source.transform is not None:
-        return find_function(request.source.transform, folder, "source.transform")
-    return lambda image: reference_transform(image, request.preprocess)
+def _export(network: Network, request: CaptureRequest, out: Path) -> onnx.ModelProto | None:
+    if not request.exports:
+        return None
+    try:
+        model = network.export()
+    except InputError as error:
+        if not request.served_in_torch:
+            raise
+        (out / EXPORT_ERROR).write_text(json.dumps(error.as_dict()))
+        return None
+    save_onnx(model, out / "model.onnx")
+    return model
 
 
-def _transform(
-    pictures: Mapping[str, bytes], transform: Callable[[Image.Image], torch.Tensor], spec: TensorSpec
-) -> dict[str, np.ndarray]:
-    """The network's input for each picture that the transform takes."""
-    transformed: dict[str, np.ndarray] = {}
-    for name, data in pictures.items():
-        with Image.open(io.BytesIO(data)) as image:
-            try:
-                tensor = transform(image)
-            except (RuntimeError, ValueError, TypeError, OSError) as error:
-                if not name.startswith("edge_"):
-                    raise InputError(
-                        "source.transform fails on a picture of samples.pictures", where=name, got=error
-                    ) from error
-                # A transform without `convert("RGB")` has no answer for such a picture, so there is nothing to equal.
-                _log.warning("source.transform takes no %s: %s", name, error)
-                continue
-        array = tensor.numpy().astype(np.float32, copy=False)
-        if array.shape != spec.dims:
-            raise InputError(
-                "source.transform gives another shape than the spec's input",
-                where=name,
-                got=list(array.shape),
-                expected=list(spec.dims),
-            )
-        transformed[name] = array
-    return transformed
+def save_onnx(model: onnx.ModelProto, file: Path) -> None:
+    """Writes `model`, with its weights in `model.onnx.data` beside it where one file could not hold them."""
+    if model.ByteSize() < _EXTERNAL_FROM:
+        onnx.save(model, file)
+        return
+    onnx.save_model(model, file, save_as_external_data=True, all_tensors_to_one_file=True, location=f"{file.name}.data")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import io
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import onnx
 import torch
 
-from builder.samples import FREE_DIMENSION
+from builder.samples import sized
 from tritonkit.spec.dtypes import BY_TRITON
 from tritonkit.spec.errors import InputError
 from tritonkit.spec.ngc import release
@@ -17,25 +19,27 @@ from tritonkit.spec.ngc import release
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from builder.stages import CaptureRequest
     from tritonkit.spec.model import TensorSpec
 
 # What torch's exporter writes without converting, and every release in the table loads.
 OPSET = 20
 # Two samples: a batch of one would be taken for a constant.
 _EXAMPLE_BATCH = 2
+_EXAMPLE_SIZE = 7
+# The last that torch's exporter of TorchScript knows.
+SCRIPT_OPSET = 20
 
 
-def export_onnx(
-    network: torch.nn.Module, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], target: str
-) -> onnx.ModelProto:
+def export_onnx(network: torch.nn.Module, request: CaptureRequest) -> onnx.ModelProto:
     """Exports `network` with a free batch dimension, and the free dimensions of the spec free.
 
     Raises:
         InputError: the network does not export; names the operator or construct and the module it stands in.
     """
-    examples = tuple(_example(spec) for spec in inputs)
-    shapes = _dynamic_shapes(network, inputs)
-    limits = release(target)
+    inputs, outputs = request.inputs, request.outputs
+    examples = tuple(_example(spec, request.batched) for spec in inputs)
+    limits = release(request.target)
     try:
         program = torch.onnx.export(
             network,
@@ -44,7 +48,7 @@ def export_onnx(
             dynamo=True,
             input_names=[spec.name for spec in inputs],
             output_names=[spec.name for spec in outputs],
-            dynamic_shapes=shapes,
+            dynamic_shapes=_dynamic_shapes(network, inputs, request.batched),
             opset_version=min(OPSET, limits.opset),
             verbose=False,
         )
@@ -52,25 +56,63 @@ def export_onnx(
         raise _explain(network, error) from error
     if program is None:
         raise InputError("the network does not export", where=type(network).__name__, got="no program from torch.onnx")
-    model = program.model_proto
+    return _finish(program.model_proto, limits.ir_version)
+
+
+def export_script(network: torch.nn.Module, request: CaptureRequest) -> onnx.ModelProto:
+    """Exports a TorchScript program, which only torch's older exporter takes.
+
+    Raises:
+        InputError: it does not export.
+    """
+    names = [spec.name for spec in (*request.inputs, *request.outputs)]
+    axes = {
+        spec.name: ({0: "batch"} if request.batched else {})
+        | {axis + request.batched: f"{spec.name}_{axis}" for axis, dim in enumerate(spec.dims) if dim == -1}
+        for spec in (*request.inputs, *request.outputs)
+    }
+    buffer = io.BytesIO()
+    limits = release(request.target)
+    try:
+        with warnings.catch_warnings():
+            # Deprecated by torch, and the only way for TorchScript.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network,
+                tuple(_example(spec, request.batched) for spec in request.inputs),
+                buffer,  # type: ignore[arg-type]  # the older exporter takes a file that is open
+                dynamo=False,
+                input_names=names[: len(request.inputs)],
+                output_names=names[len(request.inputs) :],
+                dynamic_axes=axes,
+                opset_version=min(SCRIPT_OPSET, limits.opset),
+            )
+    except Exception as error:
+        raise _explain(network, error) from error
+    return _finish(onnx.load_from_string(buffer.getvalue()), limits.ir_version)
+
+
+def _finish(model: onnx.ModelProto, ir_version: int) -> onnx.ModelProto:
     _drop_traces(model)
-    model.ir_version = min(model.ir_version, limits.ir_version)
-    onnx.checker.check_model(model)
+    model.ir_version = min(model.ir_version, ir_version)
+    if model.ByteSize() < onnx.checker.MAXIMUM_PROTOBUF:
+        onnx.checker.check_model(model)
     return model
 
 
-def _example(spec: TensorSpec) -> torch.Tensor:
-    shape = (_EXAMPLE_BATCH, *(FREE_DIMENSION if dim == -1 else dim for dim in spec.dims))
+def _example(spec: TensorSpec, batched: bool) -> torch.Tensor:
+    shape = sized(spec, dict.fromkeys(spec.free_names(), _EXAMPLE_SIZE))
     dtype: torch.dtype = getattr(torch, BY_TRITON[spec.data_type].torch or "float32")
-    return torch.zeros(shape, dtype=dtype)
+    low = 0 if spec.values is None else max(0, spec.values[0])
+    return torch.full((_EXAMPLE_BATCH, *shape) if batched else shape, low, dtype=dtype)
 
 
-def _dynamic_shapes(network: torch.nn.Module, inputs: Sequence[TensorSpec]) -> dict[str, dict[int, Any]]:
+def _dynamic_shapes(network: torch.nn.Module, inputs: Sequence[TensorSpec], batched: bool) -> dict[str, dict[int, Any]]:
     names = list(inspect.signature(network.forward).parameters)
     keys = names[:1] if len(inputs) == 1 else [spec.name for spec in inputs]
     return {
-        key: {0: torch.export.Dim.DYNAMIC}
-        | {axis + 1: torch.export.Dim.DYNAMIC for axis, dim in enumerate(spec.dims) if dim == -1}
+        key: ({0: torch.export.Dim.DYNAMIC} if batched else {})
+        | {axis + batched: torch.export.Dim.DYNAMIC for axis, dim in enumerate(spec.dims) if dim == -1}
         for key, spec in zip(keys, inputs, strict=True)
     }
 
@@ -105,7 +147,8 @@ def _explain(network: torch.nn.Module, error: BaseException) -> InputError:
         "the network does not export to ONNX",
         where=f"{type(network).__name__}.{module}" if module else type(network).__name__,
         got=f"{operator}: {reason}" if operator and operator not in reason else reason,
-        hint="rewrite what stands there with operators that ONNX has; the log holds the exporter's whole report",
+        hint="rewrite what stands there with operators that ONNX has, or add a variant `{name: eager, backend: python}`,"
+        " which runs the network in torch; the log holds the exporter's whole report",
     )
 
 

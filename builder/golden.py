@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import ValidationError
 
+from builder.arrays import as_bytes, load_arrays, save_arrays
+from builder.kinds import LABELS, own_function
+from builder.reference import Rows
 from builder.tolerances import ARTEFACT, PREPROCESS, SCORE, SERVED
 from tritonkit.evaluation.kinds.classification import reference_top_classes
+from tritonkit.spec.dtypes import BY_TRITON
 from tritonkit.spec.errors import InputError
 from tritonkit.spec.golden import Ask, Expect, GoldenBundle, Question
+from tritonkit.spec.model import ClassificationPostprocess, PythonPostprocess
+from tritonkit.spec.references import find_function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 
     from builder.pipeline import PartNames
     from builder.reference import Reference
-    from tritonkit.spec.model import ModelSpec, Tolerance, Variant
+    from tritonkit.spec.model import ModelSpec, TensorSpec, Tolerance, Variant
 
 FILE = "golden.json"
 _ARRAYS = "arrays.npz"
@@ -46,8 +52,8 @@ def make_golden(
     variant: Variant,
     names: PartNames,
     reference: Reference,
-    artefact_answers: Mapping[str, np.ndarray],
-    labels: Sequence[str],
+    artefact_answers: Sequence[Mapping[str, np.ndarray]],
+    inputs: Mapping[str, Path],
 ) -> Golden:
     """The bundle of one variant.
 
@@ -56,60 +62,55 @@ def make_golden(
         variant: the variant.
         names: the parts' names in the repository.
         reference: samples and the original weights' answers.
-        artefact_answers: what the variant's own file answers, in process, to the tensor samples.
-        labels: class names.
+        artefact_answers: for each group of tensor samples, what the variant answers in process.
+        inputs: the steps' files as `file/ROLE/NAME`; `folder`, where model.yaml lies.
     """
     arrays: dict[str, np.ndarray] = {}
-    batches = batch_sizes(spec)
-    questions = [
-        _question("artefact", names.model, reference.rows, batches, reference.inputs, reference.outputs,
-                  artefact_tolerance(spec, variant), arrays),
-        _question("served", names.model, reference.rows, batches, reference.inputs, artefact_answers, SERVED, arrays),
-    ]  # fmt: skip
-    if reference.pictures:
-        pictures = {"image": Ask(files=tuple(f"{_PICTURES}/{name}" for name in reference.pictures))}
-        samples = tuple(reference.pictures)
-        questions = [
-            Question(
-                level="preprocess",
-                model=names.preprocess,
-                samples=samples,
-                batches=batches,
-                inputs=pictures,
-                outputs=_expect(
-                    "preprocess", reference.picture_inputs, spec.gates.parity.preprocess or PREPROCESS, arrays
-                ),
-            ),
-            *questions,
-            Question(
-                level="end_to_end",
-                model=spec.name,
-                samples=samples,
-                batches=batches,
-                inputs=pictures,
-                outputs={
-                    **_expect("end_to_end", reference.picture_outputs, artefact_tolerance(spec, variant), arrays),
-                    **_top_classes(spec, variant, reference, labels, arrays),
-                },
-            ),
-        ]
-    return Golden(
-        bundle=GoldenBundle(
-            name=spec.name, variant=variant.name, target=spec.target.triton, questions=tuple(questions)
-        ),
-        arrays=arrays,
-        files={f"{_PICTURES}/{name}": data for name, data in reference.pictures.items()},
+    allowed = artefact_tolerance(spec, variant)
+    questions = []
+    for index, (rows, answers) in enumerate(zip(reference.tensors, artefact_answers, strict=True)):
+        asks = _asks(f"tensors/{index}", rows.inputs, reference, arrays)
+        for level, want, tolerance in (("artefact", rows.outputs, allowed), ("served", answers, SERVED)):
+            expect = _expect(f"{level}/{index}", want, tolerance, arrays)
+            questions.append(_question(level, names.model, rows.names, batch_sizes(spec), asks, expect))
+    before, after = [], []
+    for index, rows in enumerate(reference.requests or _tensors_as_requests(spec, reference)):
+        asks = _asks(f"requests/{index}", rows.requests, reference, arrays, rows.names)
+        if names.preprocess is not None:
+            tolerance = spec.gates.parity.preprocess or PREPROCESS
+            expect = _expect(f"preprocess/{index}", rows.inputs, tolerance, arrays)
+            before.append(_question("preprocess", names.preprocess, rows.names, batch_sizes(spec), asks, expect))
+        expect = _expect(f"end_to_end/{index}", rows.outputs, allowed, arrays) | _final_answers(
+            spec, variant, rows, f"end_to_end/{index}", arrays, inputs
+        )
+        after.append(_question("end_to_end", spec.name, rows.names, batch_sizes(spec), asks, expect))
+    bundle = GoldenBundle(
+        name=spec.name, variant=variant.name, target=spec.target.triton, questions=(*before, *questions, *after)
+    )
+    files = {f"{_PICTURES}/{name}": data for name, data in reference.pictures.items()}
+    return Golden(bundle=bundle, arrays=arrays, files=files)
+
+
+def _tensors_as_requests(spec: ModelSpec, reference: Reference) -> tuple[Rows, ...]:
+    """Where requests are the network's input, its tensor samples are requests too."""
+    if spec.preprocess is not None:
+        return ()
+    return tuple(
+        Rows(names=rows.names, requests=rows.inputs, inputs=rows.inputs, outputs=rows.outputs)
+        for rows in reference.tensors
     )
 
 
 def batch_sizes(spec: ModelSpec) -> tuple[int, ...]:
-    """The batch sizes that every question is asked in: one, two and the largest."""
+    """The batch sizes that every question is asked in: one, two and the largest; 0 is without a batch dimension."""
+    if spec.serving.max_batch_size == 0:
+        return (0,)
     return tuple(sorted({1, min(2, spec.serving.max_batch_size), spec.serving.max_batch_size}))
 
 
 def artefact_tolerance(spec: ModelSpec, variant: Variant) -> Tolerance:
     """The spec's own tolerance, or the kit's for the variant's precision."""
-    return spec.gates.parity.artefact or ARTEFACT[variant.precision]
+    return variant.tolerance or spec.gates.parity.artefact or ARTEFACT[variant.precision]
 
 
 def _question(
@@ -117,48 +118,100 @@ def _question(
     model: str,
     samples: tuple[str, ...],
     batches: tuple[int, ...],
-    inputs: Mapping[str, np.ndarray],
-    outputs: Mapping[str, np.ndarray],
-    tolerance: Tolerance,
-    arrays: dict[str, np.ndarray],
+    asks: Mapping[str, Ask],
+    expect: Mapping[str, Expect],
 ) -> Question:
+    fields = {"level": level, "model": model, "samples": samples, "batches": batches, "inputs": asks, "outputs": expect}
+    return Question.model_validate(fields)
+
+
+def _asks(
+    key: str,
+    tensors: Mapping[str, np.ndarray],
+    reference: Reference,
+    arrays: dict[str, np.ndarray],
+    samples: tuple[str, ...] = (),
+) -> dict[str, Ask]:
+    """The tensors of a question; pictures stay files that people can look at."""
+    if samples and samples[0] in reference.pictures:
+        return {name: Ask(files=tuple(f"{_PICTURES}/{sample}" for sample in samples)) for name in tensors}
     asks = {}
-    for name, array in inputs.items():
-        arrays[f"inputs/{name}"] = array
-        asks[name] = Ask(array=f"inputs/{name}")
-    return Question.model_validate(
-        {
-            "level": level,
-            "model": model,
-            "samples": samples,
-            "batches": batches,
-            "inputs": asks,
-            "outputs": _expect(level, outputs, tolerance, arrays),
-        }
-    )
+    for name, array in tensors.items():
+        arrays[f"{key}/{name}"] = array
+        asks[name] = Ask(array=f"{key}/{name}")
+    return asks
 
 
 def _expect(
-    level: str, outputs: Mapping[str, np.ndarray], tolerance: Tolerance, arrays: dict[str, np.ndarray]
+    key: str, outputs: Mapping[str, np.ndarray], tolerance: Tolerance, arrays: dict[str, np.ndarray]
 ) -> dict[str, Expect]:
     expected = {}
     for name, array in outputs.items():
-        arrays[f"{level}/{name}"] = array
-        expected[name] = Expect(array=f"{level}/{name}", tolerance=tolerance)
+        arrays[f"{key}/{name}"] = array
+        # Whole numbers and texts are equal or they are not.
+        expected[name] = Expect(array=f"{key}/{name}", tolerance=tolerance if array.dtype.kind in "fc" else None)
     return expected
 
 
-def _top_classes(
-    spec: ModelSpec, variant: Variant, reference: Reference, labels: Sequence[str], arrays: dict[str, np.ndarray]
+def _final_answers(
+    spec: ModelSpec,
+    variant: Variant,
+    rows: Rows,
+    key: str,
+    arrays: dict[str, np.ndarray],
+    inputs: Mapping[str, Path],
 ) -> dict[str, Expect]:
-    logits = reference.picture_outputs[spec.outputs[0].name]
-    top = reference_top_classes(logits, labels, spec.postprocess.top_k)
+    """What postprocessing must make of the original weights' outputs."""
+    if isinstance(spec.postprocess, ClassificationPostprocess):
+        labels = inputs[f"file/postprocess/{LABELS}"].read_text(encoding="utf-8").splitlines()
+        return _top_classes(spec.postprocess, spec, variant, rows, key, labels, arrays)
+    if isinstance(spec.postprocess, PythonPostprocess):
+        answers = _own_answers(spec, spec.postprocess, rows, inputs)
+        return _expect(key, answers, artefact_tolerance(spec, variant), arrays)
+    return {}
+
+
+def _own_answers(
+    spec: ModelSpec, kind: PythonPostprocess, rows: Rows, inputs: Mapping[str, Path]
+) -> dict[str, np.ndarray]:
+    """By the evaluation's own postprocessing; without one, by the step's function, run here."""
+    if spec.source.answer is not None:
+        answer = find_function(spec.source.answer, inputs["folder"], "source.answer")
+        made = answer(dict(rows.outputs))
+    elif spec.serving.max_batch_size > 0:
+        made = own_function(kind, "postprocess", inputs)([dict(rows.outputs)])[0]
+    else:
+        function = own_function(kind, "postprocess", inputs)
+        each = [
+            function([{name: array[index] for name, array in rows.outputs.items()}])[0]
+            for index in range(len(rows.names))
+        ]
+        made = {name: np.stack([one[name] for one in each]) for name in each[0]}
+    return {tensor.name: _typed(made[tensor.name], tensor) for tensor in kind.outputs}
+
+
+def _typed(array: object, tensor: TensorSpec) -> np.ndarray:
+    dtype = np.dtype(BY_TRITON[tensor.data_type].numpy)
+    return as_bytes(np.asarray(array, dtype=object)) if dtype.hasobject else np.asarray(array).astype(dtype)
+
+
+def _top_classes(
+    kind: ClassificationPostprocess,
+    spec: ModelSpec,
+    variant: Variant,
+    rows: Rows,
+    key: str,
+    labels: Sequence[str],
+    arrays: dict[str, np.ndarray],
+) -> dict[str, Expect]:
+    logits = rows.outputs[spec.outputs[0].name]
+    top = reference_top_classes(logits, labels, kind.top_k)
     tolerance = SCORE[variant.precision]
     firm = tuple(map(tuple, firm_ranks(logits, top.class_id, artefact_tolerance(spec, variant)).tolist()))
-    arrays["end_to_end/class_id"], arrays["end_to_end/score"] = top.class_id, top.score
+    arrays[f"{key}/class_id"], arrays[f"{key}/score"] = top.class_id, top.score
     return {
-        "class_id": Expect(array="end_to_end/class_id", firm=firm),
-        "score": Expect(array="end_to_end/score", tolerance=tolerance),
+        "class_id": Expect(array=f"{key}/class_id", firm=firm),
+        "score": Expect(array=f"{key}/score", tolerance=tolerance),
         "label": Expect(strings=top.label, firm=firm),
     }
 
@@ -182,7 +235,7 @@ def write_golden(folder: Path, golden: Golden) -> None:
     """Writes the bundle into `folder`, which it makes."""
     folder.mkdir()
     (folder / FILE).write_text(golden.bundle.model_dump_json(indent=1, exclude_defaults=True) + "\n")
-    np.savez(folder / _ARRAYS, allow_pickle=False, **golden.arrays)
+    save_arrays(folder / _ARRAYS, golden.arrays)
     if golden.files:
         (folder / _PICTURES).mkdir()
     for name, data in golden.files.items():
@@ -197,8 +250,7 @@ def read_golden(folder: Path) -> Golden:
     """
     try:
         bundle = GoldenBundle.model_validate_json((folder / FILE).read_bytes())
-        with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored}
+        arrays = load_arrays(folder / _ARRAYS)
         names = {name for question in bundle.questions for ask in question.inputs.values() for name in ask.files}
         files = {name: (folder / name).read_bytes() for name in sorted(names)}
     except (OSError, ValidationError, ValueError) as error:

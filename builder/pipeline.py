@@ -8,126 +8,131 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from builder.kinds import postprocess_step, preprocess_step
 from tritonkit.repository.config import ModelConfig, merge_config, new_config, write_config
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from builder.kinds import Step
     from tritonkit.spec.model import ModelSpec, PartServing, TensorSpec, Variant
 
 Role = Literal["preprocess", "model", "postprocess"]
-ROLES: tuple[Role, ...] = ("preprocess", "model", "postprocess")
 
-REQUEST_INPUT = "image"
-"""The ensemble's input: the bytes of a picture."""
-TOP_CLASS_OUTPUTS = ("class_id", "score", "label")
-WARMUP_FILE = "picture"
-"""In a part's `warmup/` folder. Zero bytes do not decode, so the picture step is warmed up with a real one."""
+_FLOATING = ("TYPE_FP16", "TYPE_BF16", "TYPE_FP32", "TYPE_FP64")
+WARMUP = "warmup"
+"""Folder of a part. Zero bytes are no picture, so the first step is warmed up with a real request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartNames:
-    """Names of the parts in the repository."""
+    """Names of the parts in the repository; of the steps, those that the pipeline has."""
 
-    preprocess: str
+    preprocess: str | None = None
     model: str
-    postprocess: str
+    postprocess: str | None = None
 
     def of(self, role: Role) -> str:
         """The name of the part with this role."""
-        return {"preprocess": self.preprocess, "model": self.model, "postprocess": self.postprocess}[role]
+        name = {"preprocess": self.preprocess, "model": self.model, "postprocess": self.postprocess}[role]
+        if name is None:
+            raise KeyError(role)
+        return name
+
+
+def roles(spec: ModelSpec) -> tuple[Role, ...]:
+    """The parts of the pipeline, in the order in which a request meets them."""
+    before: tuple[Role, ...] = ("preprocess",) if spec.preprocess is not None else ()
+    after: tuple[Role, ...] = ("postprocess",) if spec.postprocess is not None else ()
+    return (*before, "model", *after)
+
+
+def step_of(spec: ModelSpec, role: Role) -> Step | None:
+    """The Python step of this role; `None` for the network."""
+    return {"preprocess": preprocess_step, "postprocess": postprocess_step, "model": _no_step}[role](spec)
+
+
+def _no_step(_spec: ModelSpec) -> None:
+    return None
 
 
 def plain_names(spec: ModelSpec, variant: Variant) -> PartNames:
     """Names without digests, for people to read and review."""
     return PartNames(
-        preprocess=f"{spec.name}_preprocess",
+        preprocess=f"{spec.name}_preprocess" if spec.preprocess is not None else None,
         model=f"{spec.name}_{variant.name}",
-        postprocess=f"{spec.name}_postprocess",
+        postprocess=f"{spec.name}_postprocess" if spec.postprocess is not None else None,
     )
+
+
+def request_tensors(spec: ModelSpec) -> tuple[TensorSpec, ...]:
+    """What a client sends."""
+    step = preprocess_step(spec)
+    return spec.inputs if step is None else step.inputs
 
 
 def part_config(spec: ModelSpec, variant: Variant, role: Role, name: str) -> ModelConfig:
     """The configuration of one part."""
-    fields = {"preprocess": _preprocess, "model": _model, "postprocess": _postprocess}[role](spec, variant)
+    step = step_of(spec, role)
+    fields = _model(spec, variant) if step is None else _step(spec, step, role)
     config = merge_config(new_config(), {"name": name, **fields}, where=f"{spec.name}: {role}")
     if role == "model" and spec.config:
         config = merge_config(config, spec.config, where="model.yaml: config")
     return config
 
 
+def part_text(spec: ModelSpec, variant: Variant, role: Role, name: str) -> str:
+    """`config.pbtxt` of one part."""
+    text = write_config(part_config(spec, variant, role, name))
+    return text + spec.config_text.rstrip("\n") + "\n" if role == "model" and spec.config_text else text
+
+
 def ensemble_config(spec: ModelSpec, names: PartNames, version: int | None) -> ModelConfig:
     """The configuration of the ensemble; `version` is the one that it serves, none leaves it to Triton's default."""
-    network_input, network_output = spec.inputs[0].name, spec.outputs[0].name
-    top_k = spec.postprocess.top_k
+    before, after = preprocess_step(spec), postprocess_step(spec)
+    inside = {tensor.name: tensor.name if before is None else f"preprocessed_{tensor.name}" for tensor in spec.inputs}
+    raw = {tensor.name: tensor.name if after is None else f"raw_{tensor.name}" for tensor in spec.outputs}
+    steps = [_call(names.model, inside, raw)]
+    if before is not None:
+        steps.insert(0, _call(names.of("preprocess"), {t.name: t.name for t in before.inputs}, inside))
+    if after is not None:
+        steps.append(_call(names.of("postprocess"), raw, {t.name: t.name for t in after.outputs}))
     fields: dict[str, Any] = {
         "name": spec.name,
         "platform": "ensemble",
         "max_batch_size": spec.serving.max_batch_size,
-        "input": [{"name": REQUEST_INPUT, "data_type": "TYPE_STRING", "dims": [1]}],
-        "output": [*_top_class_outputs(top_k), *(_tensor(output) for output in spec.outputs)],
-        "ensemble_scheduling": {
-            "step": [
-                {
-                    "model_name": names.preprocess,
-                    "model_version": -1,
-                    "input_map": {REQUEST_INPUT: REQUEST_INPUT},
-                    "output_map": {network_input: f"preprocessed_{network_input}"},
-                },
-                {
-                    "model_name": names.model,
-                    "model_version": -1,
-                    "input_map": {network_input: f"preprocessed_{network_input}"},
-                    "output_map": {network_output: f"raw_{network_output}"},
-                },
-                {
-                    "model_name": names.postprocess,
-                    "model_version": -1,
-                    "input_map": {network_output: f"raw_{network_output}"},
-                    # The raw output goes through the last step too: Triton drops an output that a request leaves out
-                    # even where another step waits for it ("unexpected deadlock").
-                    "output_map": {key: key for key in (*TOP_CLASS_OUTPUTS, network_output)},
-                },
-            ]
-        },
+        "input": [_tensor(tensor) for tensor in request_tensors(spec)],
+        "output": [_tensor(tensor) for tensor in (spec.outputs if after is None else after.outputs)],
+        "ensemble_scheduling": {"step": steps},
     }
     if version is not None:
         fields["version_policy"] = {"specific": {"versions": [version]}}
     return merge_config(new_config(), fields, where=f"{spec.name}: ensemble")
 
 
+def _call(model: str, inputs: dict[str, str], outputs: dict[str, str]) -> dict[str, Any]:
+    return {"model_name": model, "model_version": -1, "input_map": inputs, "output_map": outputs}
+
+
 def review_text(spec: ModelSpec) -> str:
     """Every configuration of the published pipeline under names without digests, for review under version control."""
     variant = next(variant for variant in spec.variants if variant.name == spec.serving.variant)
     names = plain_names(spec, variant)
-    configs = [ensemble_config(spec, names, None)] + [part_config(spec, variant, r, names.of(r)) for r in ROLES]
-    return "\n".join(f"# {config.name}/config.pbtxt\n{write_config(config)}" for config in configs)
+    texts = {spec.name: write_config(ensemble_config(spec, names, None))}
+    texts |= {names.of(role): part_text(spec, variant, role, names.of(role)) for role in roles(spec)}
+    return "\n".join(f"# {name}/config.pbtxt\n{text}" for name, text in texts.items())
 
 
-def step_parameters(spec: ModelSpec, role: Role) -> Mapping[str, object] | None:
-    """`parameters.json` of a Python step; `None` for the network."""
+def _step(spec: ModelSpec, step: Step, role: Role) -> dict[str, Any]:
     if role == "preprocess":
-        choices = spec.preprocess.model_dump(mode="json", exclude={"kind", "serving", "antialias"})
-        return {"input": REQUEST_INPUT, "output": spec.inputs[0].name, **choices}
-    if role == "postprocess":
-        return {"input": spec.outputs[0].name, "top_k": spec.postprocess.top_k}
-    return None
-
-
-def _preprocess(spec: ModelSpec, _variant: Variant) -> dict[str, Any]:
-    warmup = {REQUEST_INPUT: {"data_type": "TYPE_STRING", "dims": [1], "input_data_file": WARMUP_FILE}}
+        warmup = _request_warmup(step) if spec.samples.pictures or spec.samples.requests else []
+    else:
+        warmup = _random_warmup(spec.outputs, spec.serving.max_batch_size)[:1]
     return {
         "backend": "python",
         "max_batch_size": spec.serving.max_batch_size,
-        "input": [{"name": REQUEST_INPUT, "data_type": "TYPE_STRING", "dims": [1]}],
-        "output": [_tensor(tensor) for tensor in spec.inputs],
-        **_serving(spec.preprocess.serving),
-        # Without a sample picture there is nothing that decodes.
-        **(
-            {"model_warmup": [{"name": "one picture", "batch_size": 1, "inputs": warmup}]}
-            if spec.samples.pictures
-            else {}
-        ),
+        "input": [_tensor(tensor) for tensor in step.inputs],
+        "output": [_tensor(tensor) for tensor in step.outputs],
+        **_serving(spec, step.serving),
+        **({"model_warmup": warmup} if warmup else {}),
     }
 
 
@@ -138,50 +143,52 @@ def _model(spec: ModelSpec, variant: Variant) -> dict[str, Any]:
         "input": [_tensor(tensor) for tensor in spec.inputs],
         "output": [_tensor(tensor) for tensor in spec.outputs],
         "parameters": {key: {"string_value": value} for key, value in spec.serving.parameters.items()},
-        **_serving(spec.serving),
+        **_serving(spec, spec.serving),
         "model_warmup": _random_warmup(spec.inputs, spec.serving.max_batch_size),
     }
 
 
-def _postprocess(spec: ModelSpec, _variant: Variant) -> dict[str, Any]:
-    return {
-        "backend": "python",
-        "max_batch_size": spec.serving.max_batch_size,
-        "input": [_tensor(tensor) for tensor in spec.outputs],
-        "output": [*_top_class_outputs(spec.postprocess.top_k), *(_tensor(tensor) for tensor in spec.outputs)],
-        **_serving(spec.postprocess.serving),
-        "model_warmup": _random_warmup(spec.outputs, spec.serving.max_batch_size)[:1],
+def _request_warmup(step: Step) -> list[dict[str, Any]]:
+    """One real request, from files in the part's `warmup/`. What is free has that request's size, which is written in."""
+    inputs = {
+        tensor.name: {"data_type": tensor.data_type, "dims": list(tensor.dims), "input_data_file": tensor.name}
+        for tensor in step.inputs
     }
+    return [{"name": "one request", "batch_size": 1, "inputs": inputs}] if _all_fixed(step.inputs) else []
 
 
-def _top_class_outputs(top_k: int) -> list[dict[str, Any]]:
-    return [
-        {"name": "class_id", "data_type": "TYPE_INT32", "dims": [top_k]},
-        {"name": "score", "data_type": "TYPE_FP32", "dims": [top_k]},
-        {"name": "label", "data_type": "TYPE_STRING", "dims": [top_k]},
-    ]
+def _all_fixed(tensors: tuple[TensorSpec, ...]) -> bool:
+    return all(dim != -1 for tensor in tensors for dim in tensor.dims)
 
 
 def _tensor(tensor: TensorSpec) -> dict[str, Any]:
     return {"name": tensor.name, "data_type": tensor.data_type, "dims": list(tensor.dims)}
 
 
-def _serving(serving: PartServing) -> dict[str, Any]:
+def _serving(spec: ModelSpec, serving: PartServing) -> dict[str, Any]:
     batching = serving.dynamic_batching
-    return {
+    fields: dict[str, Any] = {
         # A part never changes under its name, so its only version is 1.
         "version_policy": {"specific": {"versions": [1]}},
         "instance_group": [{"kind": group.kind, "count": group.count} for group in serving.instance_group],
-        "dynamic_batching": {
+    }
+    if spec.serving.max_batch_size > 0:
+        fields["dynamic_batching"] = {
             "preferred_batch_size": list(batching.preferred_batch_size),
             "max_queue_delay_microseconds": batching.max_queue_delay_microseconds,
             "default_queue_policy": {"max_queue_size": batching.default_queue_policy.max_queue_size},
-        },
-    }
+        }
+    return fields
 
 
 def _random_warmup(tensors: tuple[TensorSpec, ...], max_batch_size: int) -> list[dict[str, Any]]:
-    """A batch of one and a full batch: what the first real requests would otherwise wait for."""
+    """A batch of one and a full batch: what the first real requests would otherwise wait for.
+
+    Random text is no text that a network was made for, and random integers are no indices: where there are any, there
+    is no such warm-up.
+    """
+    if any(tensor.data_type not in _FLOATING for tensor in tensors):
+        return []
     inputs = {
         tensor.name: {
             "data_type": tensor.data_type,
@@ -190,5 +197,6 @@ def _random_warmup(tensors: tuple[TensorSpec, ...], max_batch_size: int) -> list
         }
         for tensor in tensors
     }
-    sizes = sorted({1, max_batch_size})
+    # Without a batch dimension Triton still wants a batch size of 1 here.
+    sizes = sorted({1, max(1, max_batch_size)})
     return [{"name": f"batch of {size}", "batch_size": size, "inputs": inputs} for size in sizes]

@@ -9,12 +9,14 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from packaging.requirements import Requirement
+
 from builder.answers.served import replay
 from builder.golden import read_golden
 from builder.stages import ServedResult
-from builder.steps import STEPS
 from clients import Client
 from tritonkit.server import ServerEnvironment, ServerOptions, TritonServer, ensure_environment
+from tritonkit.server.served import OWN_PACKAGES
 from tritonkit.spec.parity import ParityReport
 
 if TYPE_CHECKING:
@@ -40,7 +42,10 @@ def prove_served(request: ServedRequest, inputs: dict[str, Path], out: Path) -> 
         GateError: a model does not load; says which and why.
     """
     golden = read_golden(inputs["golden"])
-    options = ServerOptions(repository=inputs["repository"], models=(request.name,), release=request.target)
+    packages = own_packages(request.requirements)
+    options = ServerOptions(
+        repository=inputs["repository"], models=(request.name,), release=request.target, packages=packages
+    )
     began = time.monotonic()
     with TritonServer(options) as server:
         load_seconds = time.monotonic() - began
@@ -49,7 +54,7 @@ def prove_served(request: ServedRequest, inputs: dict[str, Path], out: Path) -> 
     shutil.copyfile(server.log_path, out / "tritonserver.log")
     return ServedResult(
         parity=parity_report(golden, comparisons, asked="a local Triton, over gRPC and HTTP", server=version),
-        packages=_package_versions(ensure_environment(request.target)),
+        packages=_package_versions(ensure_environment(request.target, packages=packages), request.requirements),
         load_seconds=load_seconds,
         proven_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -88,9 +93,14 @@ def parity_report(golden: Golden, comparisons: list[Comparison], *, asked: str, 
     )
 
 
-def _package_versions(environment: ServerEnvironment) -> dict[str, str]:
+def own_packages(requirements: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the requirements that the server's environment does not hold in any case."""
+    return tuple(text for text in requirements if Requirement(text).name.lower() not in OWN_PACKAGES)
+
+
+def _package_versions(environment: ServerEnvironment, requirements: tuple[str, ...]) -> dict[str, str]:
     """Versions, in the server's own Python, of what the steps import."""
-    names = sorted({name for step in STEPS.values() for name in step.packages})
+    names = sorted(Requirement(text).name for text in requirements)
     program = (
         f"import importlib.metadata, json; print(json.dumps({{n: importlib.metadata.version(n) for n in {names}}}))"
     )

@@ -3,45 +3,66 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
+from builder.arrays import load_arrays, save_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Samples whose tensors have one shape, and the original weights' answers; first axes count samples.
+
+    Attributes:
+        names: name of each sample.
+        requests: what a client sends, by input of the request; empty where the network alone is asked.
+        inputs: the network's inputs by name; of requests, under the transform that the weights were evaluated with.
+        outputs: the answers by output name.
+    """
+
+    names: tuple[str, ...]
+    requests: Mapping[str, np.ndarray] = field(default_factory=dict)
+    inputs: Mapping[str, np.ndarray]
+    outputs: Mapping[str, np.ndarray]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """Samples and the original weights' answers; first axes count samples.
+    """Everything that parity asks.
 
     Attributes:
-        rows: names of the tensor samples.
-        inputs: tensor samples by input name.
-        outputs: their answers by output name.
-        pictures: bytes of each picture by file name.
-        picture_inputs: the pictures under the transform that the weights were evaluated with, by input name.
-        picture_outputs: the answers to them, by output name.
+        tensors: what the network alone is asked.
+        requests: what the whole pipeline is asked.
+        pictures: bytes of the pictures among the requests, by file name.
     """
 
-    rows: tuple[str, ...]
-    inputs: Mapping[str, np.ndarray]
-    outputs: Mapping[str, np.ndarray]
-    pictures: Mapping[str, bytes]
-    picture_inputs: Mapping[str, np.ndarray]
-    picture_outputs: Mapping[str, np.ndarray]
+    tensors: tuple[Rows, ...]
+    requests: tuple[Rows, ...]
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
-_GROUPS = ("inputs", "outputs", "picture_inputs", "picture_outputs")
+_GROUPS = ("tensors", "requests")
+_FIELDS = ("requests", "inputs", "outputs")
 
 
 def write_reference(folder: Path, reference: Reference) -> None:
     """Writes `reference` into `folder`."""
-    arrays = {f"{group}/{name}": array for group in _GROUPS for name, array in getattr(reference, group).items()}
-    np.savez(folder / "reference.npz", allow_pickle=False, **arrays)
-    names = {"rows": reference.rows, "pictures": list(reference.pictures)}
+    arrays = {
+        f"{group}/{index}/{part}/{name}": array
+        for group in _GROUPS
+        for index, rows in enumerate(getattr(reference, group))
+        for part in _FIELDS
+        for name, array in getattr(rows, part).items()
+    }
+    save_arrays(folder / "reference.npz", arrays)
+    names: dict[str, object] = {group: [rows.names for rows in getattr(reference, group)] for group in _GROUPS}
+    names["pictures"] = list(reference.pictures)
     (folder / "samples.json").write_text(json.dumps(names, indent=2) + "\n")
     (folder / "pictures").mkdir()
     for name, data in reference.pictures.items():
@@ -51,10 +72,19 @@ def write_reference(folder: Path, reference: Reference) -> None:
 def read_reference(folder: Path) -> Reference:
     """Reads what `write_reference` wrote."""
     names = json.loads((folder / "samples.json").read_text())
-    with np.load(folder / "reference.npz", allow_pickle=False) as arrays:
-        groups = {
-            group: {key.removeprefix(f"{group}/"): arrays[key] for key in arrays if key.startswith(f"{group}/")}
-            for group in _GROUPS
+    arrays = load_arrays(folder / "reference.npz")
+
+    def rows(group: str, index: int) -> Rows:
+        start = f"{group}/{index}/"
+        own = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
+        parts = {
+            part: {key.removeprefix(f"{part}/"): array for key, array in own.items() if key.startswith(f"{part}/")}
+            for part in _FIELDS
         }
-    pictures = {name: (folder / "pictures" / name).read_bytes() for name in names["pictures"]}
-    return Reference(rows=tuple(names["rows"]), pictures=pictures, **groups)
+        return Rows(names=tuple(names[group][index]), **parts)
+
+    return Reference(
+        tensors=tuple(rows("tensors", index) for index in range(len(names["tensors"]))),
+        requests=tuple(rows("requests", index) for index in range(len(names["requests"]))),
+        pictures={name: (folder / "pictures" / name).read_bytes() for name in names["pictures"]},
+    )

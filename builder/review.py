@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.pipeline import review_text
-from tritonkit.spec.model import load_model_spec
+from tritonkit.spec.model import ClassificationPostprocess, load_model_spec
 
 _HOUSE = Path(__file__).parent.parent
 FOLDER = _HOUSE / "model_repository"
@@ -20,7 +20,8 @@ def review_files() -> dict[Path, str]:
     for spec_file in sorted(_HOUSE.glob("examples/*/model.yaml")):
         spec = load_model_spec(spec_file)
         files[FOLDER / f"{spec.name}.pbtxt"] = review_text(spec)
-        files[FOLDER / f"{spec.name}.labels.txt"] = (spec_file.parent / spec.postprocess.labels).read_text()
+        if isinstance(spec.postprocess, ClassificationPostprocess):
+            files[FOLDER / f"{spec.name}.labels.txt"] = (spec_file.parent / spec.postprocess.labels).read_text()
     return files
 
 

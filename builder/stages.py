@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from builder.pipeline import PartNames
 from builder.stage import Stage
-from tritonkit.spec.model import Document, ImagePreprocess, ModelSpec, Samples, Source, TensorSpec, Variant
+from tritonkit.spec.kinds import Preprocess
+from tritonkit.spec.model import Document, ModelSpec, Samples, Source, TensorSpec, Variant
 from tritonkit.spec.parity import ParityReport
 
 
@@ -19,19 +20,22 @@ class CaptureRequest(Document):
     source: Source
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    preprocess: ImagePreprocess
+    preprocess: Preprocess | None
     samples: Samples
     target: str
+    batched: bool
+    exports: bool
+    served_in_torch: bool
 
 
 class CaptureResult(Document):
     """Facts about the network."""
 
     parameters: int
-    opset: int
-    ir_version: int
+    opset: int | None
+    ir_version: int | None
     rows: int
-    pictures: int
+    requests: int
 
 
 class ConvertRequest(Document):
@@ -39,6 +43,11 @@ class ConvertRequest(Document):
 
     variant: Variant
     target: str
+    source: Source
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    batched: bool
+    threads: int
 
 
 class ConvertResult(Document):
@@ -59,7 +68,9 @@ class AssembledPart(Document):
 
     role: str
     name: str
+    backend: str
     digest: str
+    packages: dict[str, str]
 
 
 class AssembleResult(Document):
@@ -71,12 +82,17 @@ class AssembleResult(Document):
         """The parts' names by role."""
         return PartNames(**{part.role: part.name for part in self.parts})
 
+    def requirements(self) -> tuple[str, ...]:
+        """What the steps import, as requirements."""
+        return tuple(sorted({f"{name}{specifier}" for part in self.parts for name, specifier in part.packages.items()}))
+
 
 class ServedRequest(Document):
     """What to serve."""
 
     name: str
     target: str
+    requirements: tuple[str, ...]
 
 
 class ServedResult(Document):

@@ -21,11 +21,12 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from builder.answers.served import replay
+from builder.arrays import save_arrays
 from builder.assemble import assemble
 from builder.candidate import write_candidate
 from builder.golden import read_golden
 from builder.prove import parity_report
-from builder.reference import Reference, write_reference
+from builder.reference import Reference, Rows, write_reference
 from builder.stage import Finished
 from builder.stages import CaptureResult, ServedResult, SpecRequest
 from tritonkit.evaluation.kinds.classification import reference_top_classes
@@ -96,7 +97,7 @@ def make_candidate(
         out.mkdir()
         assembled = assemble(SpecRequest(spec=spec, variant=spec.variants[0]), inputs, out)
         golden = read_golden(out / "golden")
-        labels = inputs["labels"].read_text().splitlines()
+        labels = inputs["file/postprocess/labels.txt"].read_text().splitlines()
 
         def ask(model: str, tensors: Mapping[str, np.ndarray], outputs: tuple[str, ...]) -> dict[str, np.ndarray]:
             return answers(spec, mark, labels, model, tensors)
@@ -112,7 +113,7 @@ def make_candidate(
             captured=Finished(
                 name="capture",
                 out=inputs["captured"],
-                result=CaptureResult(parameters=1, opset=17, ir_version=8, rows=2, pictures=1),
+                result=CaptureResult(parameters=1, opset=17, ir_version=8, rows=2, requests=1),
                 folder=Path(work) / "captured",
                 seconds=0.0,
                 cached=False,
@@ -207,22 +208,28 @@ def _write_inputs(work: Path, spec: ModelSpec, mark: int, label_mark: int, serve
     rows = np.random.default_rng(0).standard_normal((2, 3, SIDE, SIDE)).astype(np.float32)
     pixels = _pixels(picture(), spec.preprocess.mean[0])[None]
     reference = Reference(
-        rows=("random 0", "random 1"),
-        inputs={"image": rows},
-        outputs={"logits": _logits(rows, mark)},
+        tensors=(
+            Rows(names=("random 0", "random 1"), inputs={"image": rows}, outputs={"logits": _logits(rows, mark)}),
+        ),
+        requests=(
+            Rows(
+                names=("black.png",),
+                requests={"image": np.array([[picture()]], dtype=object)},
+                inputs={"image": pixels},
+                outputs={"logits": _logits(pixels, mark)},
+            ),
+        ),
         pictures={"black.png": picture()},
-        picture_inputs={"image": pixels},
-        picture_outputs={"logits": _logits(pixels, mark)},
     )
     write_reference(captured, reference)
-    np.savez(work / "answers.npz", allow_pickle=False, logits=_logits(rows, mark))
+    save_arrays(work / "answers.npz", {"0/logits": _logits(rows, mark)})
     (work / "labels.txt").write_text("".join(f"mark {label_mark} class {i}\n" for i in range(CLASSES)))
     (work / "model.yaml").write_text(f"# the candidate with mark {mark}\n")
     return {
         "captured": captured,
         "model": model,
         "answers": work / "answers.npz",
-        "labels": work / "labels.txt",
+        "file/postprocess/labels.txt": work / "labels.txt",
         "spec": work / "model.yaml",
     }
 

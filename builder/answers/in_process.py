@@ -1,12 +1,14 @@
-"""The variant's own file, in process: the first level of the proof, and the reference of the served one."""
+"""The variant's own files, in process: the first level of the proof, and the reference of the served one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
 
+from builder.arrays import as_bytes, as_text, load_arrays, save_arrays
 from builder.golden import artefact_tolerance, batch_sizes
 from builder.parity import Asked, compare
 from builder.reference import read_reference
@@ -14,49 +16,80 @@ from tritonkit.spec.errors import InputError
 from tritonkit.spec.parity import ParityReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from builder.reference import Reference
     from builder.stages import SpecRequest
+
+Ask = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 def prove_artefact(request: SpecRequest, inputs: dict[str, Path], out: Path) -> ParityReport:
-    """Holds the variant's `model.onnx` against the original weights' recorded answers.
+    """Holds the variant's files against the original weights' recorded answers.
 
-    Writes `answers.npz` into `out`: what the file answers, row by row, for the served gate. The report says whether
+    Writes `answers.npz` into `out`: what they answer, row by row, for the served gate. The report says whether
     it passed; the caller decides what to do about it.
 
     Args:
         request: the spec and the variant.
-        inputs: `model`, the folder with model.onnx; `captured`, the capture's outputs.
+        inputs: `model`, the folder with the variant's files; `captured`, the capture's outputs.
         out: where to write.
     """
     reference = read_reference(inputs["captured"])
-    session = _session(inputs["model"] / "model.onnx")
+    ask, answered_by = _asker(request, inputs["model"])
     tolerance = artefact_tolerance(request.spec, request.variant)
     comparisons = []
-    for batch in batch_sizes(request.spec):
-        answers = _ask(session, reference.inputs, batch)
-        if batch == 1:
-            np.savez(out / "answers.npz", allow_pickle=False, **answers)
-        for name, want in reference.outputs.items():
-            asked = Asked(
-                level="artefact",
-                model=f"{request.spec.name}_{request.variant.name}",
-                output=name,
-                protocol="in process",
-                batch=batch,
-                samples=reference.rows,
-            )
-            comparisons.append(compare(asked, answers[name], want, tolerance))
+    kept: dict[str, np.ndarray] = {}
+    for index, rows in enumerate(reference.tensors):
+        for batch in batch_sizes(request.spec):
+            answers = _ask(ask, rows.inputs, batch)
+            if batch <= 1:
+                kept |= {f"{index}/{name}": array for name, array in answers.items()}
+            for name, want in rows.outputs.items():
+                asked = Asked(
+                    level="artefact",
+                    model=f"{request.spec.name}_{request.variant.name}",
+                    output=name,
+                    protocol="in process",
+                    batch=batch,
+                    samples=rows.names,
+                )
+                comparisons.append(compare(asked, answers[name], want, tolerance))
+    save_arrays(out / "answers.npz", kept)
     return ParityReport(
         name=request.spec.name,
         variant=request.variant.name,
         passed=all(comparison.passed for comparison in comparisons),
         asked="in process",
-        server=f"onnxruntime {onnxruntime.__version__}",
+        server=answered_by,
         comparisons=tuple(comparisons),
     )
+
+
+def read_answers(file: Path, reference: Reference) -> tuple[dict[str, np.ndarray], ...]:
+    """What `prove_artefact` wrote: for each group of tensor samples, answers by output name."""
+    arrays = load_arrays(file)
+    return tuple(
+        {name: arrays[f"{index}/{name}"] for name in rows.outputs} for index, rows in enumerate(reference.tensors)
+    )
+
+
+def _asker(request: SpecRequest, model: Path) -> tuple[Ask, str]:
+    names = [tensor.name for tensor in request.spec.outputs]
+    if request.variant.backend == "python":
+        import torch  # noqa: PLC0415 - only where the variant is served in torch
+
+        from builder.steps import torch_network  # noqa: PLC0415 - as above
+
+        network, parameters = torch_network.load(model)
+        return lambda feed: torch_network.answer(network, dict(feed), parameters), f"torch {torch.__version__}"
+    session = _session(model / "model.onnx")
+
+    def ask(feed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        texts = {name: as_text(array) for name, array in feed.items()}
+        return {n: as_bytes(array) for n, array in zip(names, session.run(names, texts), strict=True)}
+
+    return ask, f"onnxruntime {onnxruntime.__version__}"
 
 
 def _session(model: Path) -> onnxruntime.InferenceSession:
@@ -68,13 +101,17 @@ def _session(model: Path) -> onnxruntime.InferenceSession:
         raise InputError("ONNX Runtime does not load the model", where=model, got=error) from error
 
 
-def _ask(session: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray], batch: int) -> dict[str, np.ndarray]:
-    names = [output.name for output in session.get_outputs()]
-    rows = len(next(iter(inputs.values())))
-    parts: list[Sequence[np.ndarray]] = []
-    for start in range(0, rows, batch):
-        # The last batch is filled up from the front, so that every batch really has its size.
-        index = np.arange(start, start + batch) % rows
-        feed = {name: array[index] for name, array in inputs.items()}
-        parts.append([output[: rows - start] for output in session.run(names, feed)])
-    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}
+def _ask(ask: Ask, inputs: Mapping[str, np.ndarray], batch: int) -> dict[str, np.ndarray]:
+    """The answers to all rows, asked `batch` at a time; 0 is without a batch dimension."""
+    count = len(next(iter(inputs.values())))
+    parts: list[dict[str, np.ndarray]] = []
+    for start in range(0, count, max(1, batch)):
+        if batch == 0:
+            answer = ask({name: array[start] for name, array in inputs.items()})
+            parts.append({name: array[None] for name, array in answer.items()})
+        else:
+            # The last batch is filled up from the front, so that every batch really has its size.
+            index = np.arange(start, start + batch) % count
+            answer = ask({name: array[index] for name, array in inputs.items()})
+            parts.append({name: array[: count - start] for name, array in answer.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from builder.arrays import as_text
 from builder.parity import Asked, compare
 
 if TYPE_CHECKING:
@@ -49,12 +50,15 @@ def _ask_question(
     wanted = tuple(question.outputs)
 
     def send(start: int) -> Mapping[str, np.ndarray]:
+        if batch == 0:
+            answer = ask(question.model, {name: rows[start] for name, rows in inputs.items()}, wanted)
+            return {name: np.asarray(array)[None] for name, array in answer.items()}
         # The last batch is filled up from the front, so that every request really has its size.
         index = np.arange(start, start + batch) % count
         return ask(question.model, {name: rows[index] for name, rows in inputs.items()}, wanted)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = list(pool.map(send, range(0, count, batch)))
+        answers = list(pool.map(send, range(0, count, max(1, batch))))
     return [
         _compare_output(golden, question, batch, protocol, name, np.concatenate([a[name] for a in answers])[:count])
         for name in wanted
@@ -74,7 +78,7 @@ def _compare_output(
         samples=question.samples,
     )
     firm = np.array(expected.firm, bool) if expected.firm else None
-    return compare(asked, _text(got), _expected_rows(golden, expected), expected.tolerance, firm)
+    return compare(asked, as_text(got), _expected_rows(golden, expected), expected.tolerance, firm)
 
 
 def _input_rows(golden: Golden, asked: Ask) -> np.ndarray:
@@ -86,12 +90,6 @@ def _input_rows(golden: Golden, asked: Ask) -> np.ndarray:
 
 
 def _expected_rows(golden: Golden, expected: Expect) -> np.ndarray:
-    return np.array(expected.strings, dtype=object) if expected.array is None else golden.arrays[expected.array]
-
-
-def _text(got: np.ndarray) -> np.ndarray:
-    """BYTES come as bytes; the bundle holds text."""
-    if got.dtype != object:
-        return got
-    decode = np.vectorize(lambda element: element.decode(errors="replace") if isinstance(element, bytes) else element)
-    return np.asarray(decode(got), dtype=object) if got.size else got
+    if expected.array is None:
+        return np.array(expected.strings, dtype=object)
+    return as_text(golden.arrays[expected.array])

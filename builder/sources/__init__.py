@@ -1,1 +1,1 @@
-"""One file a way in: what an engineer has -> a torch network in evaluation mode."""
+"""One file a way in: what an engineer has -> a network that answers and, where it can, exports."""

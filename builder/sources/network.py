@@ -1,137 +1,63 @@
-"""A factory and a state dict -> the network that was evaluated, without ever unpickling a file."""
+"""The way in that a spec names -> one network, whatever it came as."""
 
 from __future__ import annotations
 
-import pickle
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from packaging.version import Version
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
-from tritonkit.spec.errors import InputError, UnavailableError
-from tritonkit.spec.references import find_function
+from tritonkit.spec.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tritonkit.spec.model import Source
+    import numpy as np
+    import onnx
 
-# CVE-2026-24747: below this even the weights_only unpickler can be made to corrupt memory.
-SAFE_TORCH = "2.10"
-_SHOWN = 5
+    from builder.stages import CaptureRequest
 
 
-def load_network(source: Source, weights: Path, folder: Path) -> torch.nn.Module:
-    """The network that `source` describes, with its weights, in evaluation mode on the CPU.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A network with its trained numbers.
+
+    Attributes:
+        where: its name, for errors.
+        parameters: how many numbers it holds.
+        ask: inputs by name -> outputs by name; with a batch dimension unless the spec has none.
+        export: the same network as ONNX; raises InputError where it does not export.
+    """
+
+    where: str
+    parameters: int
+    ask: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+    export: Callable[[], onnx.ModelProto]
+
+
+def open_network(request: CaptureRequest, file: Path, folder: Path) -> Network:
+    """The network that `request.source` names.
 
     Args:
-        source: the factory.
-        weights: the file with the state dict.
-        folder: where model.yaml lies; a module there comes before an installed one.
+        request: what to capture.
+        file: the weights, or the file with the whole network.
+        folder: where model.yaml lies.
 
     Raises:
-        InputError: the factory, the weights file or the fit between them is wrong.
+        InputError: the file, the factory or the fit between them is wrong.
         UnavailableError: the installed torch is too old to read weights safely.
     """
-    network = find_function(source.factory, folder, "source.factory")()
-    if not isinstance(network, torch.nn.Module):
-        raise InputError(
-            "source.factory returned no network",
-            where=f"{folder}: {source.factory}",
-            got=type(network).__name__,
-            expected="a torch.nn.Module",
-        )
-    _fit(network, read_state_dict(weights), weights)
-    return network.eval()
+    if request.source.file is None:
+        from builder.sources.torch_module import open_factory  # noqa: PLC0415 - torch only where it is needed
 
+        return open_factory(request, file, folder)
+    if file.suffix == ".onnx":
+        from builder.sources.onnx_file import open_onnx  # noqa: PLC0415 - ONNX Runtime only where it is needed
 
-def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors in a .safetensors, .pt or .pth file. Nothing in the file is executed.
+        return open_onnx(request, file)
+    if file.suffix in (".pt2", ".pt", ".pth", ".torchscript"):
+        from builder.sources.torch_module import open_program, open_script  # noqa: PLC0415 - as above
 
-    Raises:
-        InputError: the file is truncated, is of another format, or is a pickle of more than tensors.
-        UnavailableError: the installed torch is too old to read weights safely.
-    """
-    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InputError(
-            "the file holds no plain state dict",
-            where=path,
-            got=type(state).__name__,
-            expected="tensors by name",
-            hint="save `network.state_dict()` alone, best as safetensors",
-        )
-    return state
-
-
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            "the weights are truncated or no safetensors file",
-            where=path,
-            got=error,
-            hint="copy or save the file again",
-        ) from None
-
-
-def _read_torch(path: Path) -> Any:
-    if Version(torch.__version__) < Version(SAFE_TORCH):
-        raise UnavailableError(
-            "this torch cannot read weights safely",
-            got=torch.__version__,
-            expected=f"{SAFE_TORCH} or newer (CVE-2026-24747)",
-            hint="upgrade torch, or save the weights as safetensors",
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise InputError(
-            "the weights hold more than tensors, and unpickling them could run any code: refused, nothing was executed",
-            where=path,
-            got=_reason(error),
-            hint="save `network.state_dict()` alone, best as safetensors",
-        ) from None
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise InputError(
-            "the weights are truncated or no torch file", where=path, got=_reason(error), hint="copy or save it again"
-        ) from None
-
-
-def _reason(error: Exception) -> str:
-    """The part of torch's message that says what was found; the rest is advice to load it unsafely."""
-    text = str(error)
-    marker = "WeightsUnpickler error: "
-    start = text.find(marker)
-    return (text[start + len(marker) :] if start >= 0 else text).partition("\n")[0]
-
-
-def _fit(network: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
-    wanted = network.state_dict()
-    misfits = {
-        "missing": sorted(wanted.keys() - state.keys()),
-        "not in the network": sorted(state.keys() - wanted.keys()),
-        "of another shape": [
-            f"{key} {list(state[key].shape)} for {list(wanted[key].shape)}"
-            for key in sorted(wanted.keys() & state.keys())
-            if state[key].shape != wanted[key].shape
-        ],
-    }
-    told = [f"{len(keys)} {what}: {_first(keys)}" for what, keys in misfits.items() if keys]
-    if told:
-        raise InputError(
-            "the weights do not fit the network that source.factory builds",
-            where=path,
-            got="; ".join(told),
-            hint="the factory must build the architecture that the weights were trained in",
-        )
-    network.load_state_dict(state)
-
-
-def _first(keys: list[str]) -> str:
-    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    return ", ".join(keys[:_SHOWN]) + more
+        return open_program(request, file) if file.suffix == ".pt2" else open_script(request, file)
+    raise InputError(
+        "source.file: this is no network that the kit reads", where=file, expected=".onnx, .pt2, .pt or .torchscript"
+    )

@@ -1,19 +1,46 @@
-"""One file a precision: the captured network -> the file that a backend serves."""
+"""One file a precision: the captured network -> the files that a backend serves."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from builder.stages import ConvertRequest, ConvertResult
-from builder.variants import fp32
+from tritonkit.spec.errors import from_dict
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-_CONVERT = {"fp32": fp32.convert}
+    from tritonkit.spec.model import Variant
 
 
 def convert(request: ConvertRequest, inputs: dict[str, Path], out: Path) -> ConvertResult:
-    """Writes the variant's `model.onnx` into `out`; `inputs` holds the capture's outputs as `captured`."""
-    _CONVERT[request.variant.precision](inputs["captured"] / "model.onnx", out, request.target)
-    return ConvertResult(bytes=(out / "model.onnx").stat().st_size)
+    """Writes the variant's files into `out`, its version folder in a repository.
+
+    Args:
+        request: what to make.
+        inputs: `captured`, the capture's outputs; for backend python also `weights` and the code as `code/PATH`.
+        out: where to.
+
+    Raises:
+        InputError: the network does not export, or is served in torch and comes as ONNX.
+        GateError: the target does not load the result.
+    """
+    if request.variant.backend == "python":
+        from builder.variants import in_torch  # noqa: PLC0415 - torch only where it is served
+
+        in_torch.convert(request, inputs, out)
+    else:
+        from builder.variants import fp32  # noqa: PLC0415 - each precision with its own libraries
+
+        error = inputs["captured"] / "export_error.json"
+        if error.exists():
+            raise from_dict(json.loads(error.read_text()))
+        {"fp32": fp32.convert}[request.variant.precision](inputs["captured"] / "model.onnx", out, request.target)
+    return ConvertResult(bytes=sum(file.stat().st_size for file in out.rglob("*") if file.is_file()))
+
+
+def network_packages(variant: Variant) -> Mapping[str, str]:
+    """What the network's own part imports, where it is a Python step."""
+    return {"numpy": "", "torch": "", "safetensors": ">=0.5"} if variant.backend == "python" else {}

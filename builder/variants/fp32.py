@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import onnx
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def convert(captured: Path, out: Path, target: str) -> None:
-    """Writes the variant's `model.onnx` into `out`.
+    """Writes the variant's `model.onnx`, and its external data where it has some, into `out`.
 
     Raises:
         GateError: the target's ONNX Runtime does not take the graph's opset or IR version.
     """
-    model = onnx.load(captured)
+    model = onnx.load(captured, load_external_data=False)
     limits = release(target)
     opset = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     if opset > limits.opset or model.ir_version > limits.ir_version:
@@ -29,4 +30,7 @@ def convert(captured: Path, out: Path, target: str) -> None:
             got=f"opset {opset}, IR version {model.ir_version}",
             expected=f"at most opset {limits.opset}, IR version {limits.ir_version} for Triton {target}",
         )
-    onnx.save(model, out / "model.onnx")
+    shutil.copyfile(captured, out / "model.onnx")
+    data = captured.with_name("model.onnx.data")
+    if data.exists():
+        shutil.copyfile(data, out / data.name)

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from builder.build import build
+from builder.build import _capture_request, build
 from builder.golden import read_golden
 from builder.prove import ask_server, parity_report
 from clients import Client, ClientError
@@ -179,13 +179,13 @@ def _round_to_half(tensors, _graph):
 
 def _stale_weights(repository, tmp_path):
     from builder.export import export_onnx
-    from builder.sources.network import load_network
+    from builder.sources.weights import load_network
     from tritonkit.spec.model import load_model_spec
 
     folder = write_toy(tmp_path / "stale", seed=1)
     spec = load_model_spec(folder)
     network = load_network(spec.source, folder / "toy.pt", folder)
-    model = export_onnx(network, spec.inputs, spec.outputs, "26.07")
+    model = export_onnx(network, _capture_request(spec))
     onnx.save(model, _part(repository, "model") / "1" / "model.onnx")
 
 

@@ -11,7 +11,7 @@ import pytest
 from builder.build import make_plan
 from builder.engines.__main__ import main
 from builder.golden import Golden, write_golden
-from builder.sources.network import load_network
+from builder.sources.weights import load_network
 from builder.tolerances import ARTEFACT
 from tests.engines.export_models import EXAMPLE, MODELS, PRECISIONS
 from tests.gpu.gpu_engines import BATCH, build, milliseconds, on_cpu, open_engine, pictures

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tritonkit.spec.parity import Comparison
+    from tritonkit.spec.parity import Comparison, ParityReport
     from tritonkit.spec.reports import BuildReport, VariantResult
 
 
@@ -52,7 +52,8 @@ class Verdict:
 
 def comparisons_of(variant: VariantResult) -> tuple[Comparison, ...]:
     """Every comparison that `variant` went through, in process first."""
-    return variant.artefact.comparisons + (variant.served.comparisons if variant.served else ())
+    reports = (variant.artefact, variant.served)
+    return tuple(comparison for report in reports if report is not None for comparison in report.comparisons)
 
 
 def judge(build: BuildReport) -> Verdict:
@@ -94,10 +95,15 @@ def _objection(variant: VariantResult | None) -> str | None:
     """Why `variant` may not be published."""
     if variant is None:
         return "The variant to be served was never compared."
-    if not variant.artefact.passed or not all(comparison.passed for comparison in variant.artefact.comparisons):
-        return "The converted model's answers differ from those of the original weights."
-    if variant.served is None or not variant.served.comparisons:
-        return "The served answers were never compared."
-    if not variant.served.passed or not all(comparison.passed for comparison in variant.served.comparisons):
-        return "The served answers differ from those of the original weights."
-    return None
+    found = (
+        (variant.artefact is None, "The converted model was never compared."),
+        (not _equal(variant.artefact), "The converted model's answers differ from those of the original weights."),
+        (not (variant.served and variant.served.comparisons), "The served answers were never compared."),
+        (not _equal(variant.served), "The served answers differ from those of the original weights."),
+        (variant.refused is not None, f"The variant was refused: {variant.refused}"),
+    )
+    return next((objection for holds, objection in found if holds), None)
+
+
+def _equal(report: ParityReport | None) -> bool:
+    return report is None or (report.passed and all(comparison.passed for comparison in report.comparisons))

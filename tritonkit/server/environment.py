@@ -12,8 +12,11 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
 
 from tritonkit.server.machine import Machine, require_wheel_support, this_machine, why_not
 from tritonkit.spec.cache_root import cache_root
@@ -197,14 +200,32 @@ def _build(root: Path, requirements: tuple[str, ...], progress: Callable[[str], 
         "install",
         "--quiet",
     ]
-    progress(f"installing {', '.join(requirements)}")
-    _run([*pip, "--only-binary=:all:", *requirements], "the server's packages cannot be installed")
+    own = [text for text in requirements if not _is_shared(text)]
+    progress(f"installing {', '.join(own)}")
+    _run([*pip, "--only-binary=:all:", *own], "the server's packages cannot be installed")
     progress(f"installing {SERVER_WHEEL}")
     _run([*pip, "--only-binary=:all:", "--no-deps", SERVER_WHEEL], "the server's wheel cannot be installed")
     name, text = _NO_BYTECODE
     (_site_packages(root) / name).write_text(text)
+    if len(own) < len(requirements):
+        # After the environment's own packages, so that numpy and all that it has itself stay what they are.
+        (_site_packages(root) / "tritonkit_shared.pth").write_text(f"{torch_folder()}\n")
     probe = "import numpy, PIL, onnxruntime; assert numpy.__version__ < '2', numpy.__version__"
     _run([str(root / "bin" / "python3"), "-c", probe], "the server's packages were installed but cannot be imported")
+
+
+def _is_shared(requirement: str) -> bool:
+    """Whether the tools' own torch does: it takes gigabytes, and a part that runs torch was built with this one."""
+    wanted = Requirement(requirement)
+    return wanted.name == "torch" and torch_folder() is not None and wanted.specifier.contains(version("torch"))
+
+
+def torch_folder() -> str | None:
+    """The folder that holds the tools' own torch, if they have one."""
+    try:
+        return str(distribution("torch").locate_file(""))
+    except PackageNotFoundError:
+        return None
 
 
 def _run(command: list[str], what: str) -> None:

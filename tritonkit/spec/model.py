@@ -6,15 +6,28 @@ everything after it works on the frozen `ModelSpec`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from tritonkit.spec.document import Document, FunctionPath, Name, Positive
-from tritonkit.spec.dtypes import TritonType
 from tritonkit.spec.errors import InputError
 from tritonkit.spec.gates import AccuracyGate, Gates, ParityGate, Tolerance
+from tritonkit.spec.kinds import (
+    TEXT_INPUTS,
+    ClassificationPostprocess,
+    Column,
+    ImagePreprocess,
+    Postprocess,
+    Preprocess,
+    PythonPostprocess,
+    PythonPreprocess,
+    TabularPreprocess,
+    TextPreprocess,
+)
 from tritonkit.spec.ngc import DEFAULT_RELEASE, release
+from tritonkit.spec.serving import DynamicBatching, InstanceGroup, PartServing, QueuePolicy, Serving, StepServing
+from tritonkit.spec.tensors import TensorSpec
 from tritonkit.spec.variants import Calibration, Variant
 from tritonkit.spec.yaml_lines import read_document
 
@@ -25,6 +38,7 @@ __all__ = [
     "AccuracyGate",
     "Calibration",
     "ClassificationPostprocess",
+    "Column",
     "Document",
     "DynamicBatching",
     "FunctionPath",
@@ -36,12 +50,16 @@ __all__ = [
     "ParityGate",
     "PartServing",
     "Positive",
+    "PythonPostprocess",
+    "PythonPreprocess",
     "QueuePolicy",
     "Samples",
     "Serving",
     "Source",
     "StepServing",
+    "TabularPreprocess",
     "TensorSpec",
+    "TextPreprocess",
     "Tolerance",
     "Variant",
     "load_model_spec",
@@ -68,130 +86,44 @@ class Target(Document):
 class Source(Document):
     """Where the trained network comes from, and the truth that its preprocessing is held against."""
 
-    factory: FunctionPath = Field(
+    factory: FunctionPath | None = Field(
+        None,
         description="`module:function` that returns the torch.nn.Module, without weights. The module is looked for "
-        "beside model.yaml first."
+        "beside model.yaml first.",
     )
-    weights: str = Field(
-        description="State dict: a .safetensors, .pt or .pth file beside model.yaml, or `package:NAME/PATH` for a file "
-        "inside an installed package. Never unpickled: read as safetensors or with weights_only=True."
+    weights: str | None = Field(
+        None,
+        description="State dict for the factory's network: a .safetensors, .pt or .pth file beside model.yaml, or "
+        "`package:NAME/PATH` for a file inside an installed package. Never unpickled: read as safetensors or with "
+        "weights_only=True.",
+    )
+    file: str | None = Field(
+        None,
+        description="In place of factory and weights, a whole network in one file: .onnx, with its external data "
+        "in its own folder; .pt2, an ExportedProgram; .pt, TorchScript.",
     )
     transform: FunctionPath | None = Field(
         None,
-        description="`module:function` that turns a PIL image, as opened, into the network's input (C, H, W): the "
-        "evaluation transform that the weights were measured with. The served preprocessing is held against it.",
+        description="`module:function`, the evaluation transform that the weights were measured with; the served "
+        "preprocessing is held against it. It turns a PIL image, as opened, into the network's input (C, H, W); for "
+        "other kinds, a mapping of request input to array, one sample without batch dimension, into the network's.",
     )
-
-
-class TensorSpec(Document):
-    """One input or output of the network, without its batch dimension."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")] = Field(description="Name of the tensor.")
-    data_type: TritonType = Field(description="Data type in Triton's words, such as TYPE_FP32.")
-    dims: tuple[int, ...] = Field(description="Shape without the batch dimension; -1 is free.")
+    answer: FunctionPath | None = Field(
+        None,
+        description="`module:function`, the evaluation's own postprocessing, that one of kind python is held against: "
+        "a mapping of network output to array, the batch first, into a mapping of answers. Without it the step's "
+        "function is held against itself, run where the weights are.",
+    )
 
     @model_validator(mode="after")
-    def _dims_are_positive_or_free(self) -> Self:
-        bad = [dim for dim in self.dims if dim < 1 and dim != -1]
-        if bad:
-            raise ValueError(f"a dimension is 1 or more, or -1 where it is free; {bad[0]} is neither")
+    def _one_way_in(self) -> Self:
+        if (self.file is None) == (self.factory is None) or (self.factory is None) != (self.weights is None):
+            raise ValueError("say either `factory` and `weights`, or `file`")
         return self
 
-
-class QueuePolicy(Document):
-    """What a full queue does; Triton's `ModelQueuePolicy`."""
-
-    max_queue_size: int = Field(
-        256, ge=0, description="Requests that may wait before new ones are refused (503); 0 is without a bound."
-    )
-
-
-class DynamicBatching(Document):
-    """Triton's `dynamic_batching`."""
-
-    preferred_batch_size: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (), description="Batch sizes that are sent on at once; empty leaves the choice to Triton."
-    )
-    max_queue_delay_microseconds: int = Field(
-        0, ge=0, description="How long a request may wait for company. 0 batches only what waits for a busy instance."
-    )
-    default_queue_policy: QueuePolicy = Field(QueuePolicy(), description="The bound of the queue.")
-
-
-class InstanceGroup(Document):
-    """Triton's `instance_group`: how many copies run, and on what."""
-
-    kind: Literal["KIND_AUTO", "KIND_CPU", "KIND_GPU", "KIND_MODEL"] = Field(
-        "KIND_AUTO", description="KIND_AUTO takes a GPU where there is one."
-    )
-    count: int = Field(1, ge=1, le=256, description="Copies; for each GPU where the kind is one.")
-
-
-class PartServing(Document):
-    """How one part of the ensemble runs."""
-
-    dynamic_batching: DynamicBatching = Field(DynamicBatching(), description="How requests are put together.")
-    instance_group: tuple[InstanceGroup, ...] = Field((InstanceGroup(),), description="How many copies run, on what.")
-
-
-class StepServing(PartServing):
-    """How a Python step runs: on the CPU, each instance a process of its own."""
-
-    instance_group: tuple[InstanceGroup, ...] = Field(
-        (InstanceGroup(kind="KIND_CPU"),), description="How many processes run the step."
-    )
-
-
-class ImagePreprocess(Document):
-    """JPEG or PNG bytes -> the network's input. Every choice that changes a pixel is stated here."""
-
-    kind: Literal["image"] = Field(description="Pictures.")
-    resize: int = Field(ge=1, description="Length in pixels that the shorter side is resized to, aspect ratio kept.")
-    crop: int = Field(ge=1, description="Side in pixels of the square that is cut from the middle.")
-    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = Field(
-        "bilinear", description="Resampling filter."
-    )
-    antialias: Literal[True] = Field(
-        True, description="Pillow always filters when it makes a picture smaller; a transform that does not, differs."
-    )
-    channel_order: Literal["RGB", "BGR"] = Field("RGB", description="Order of the channels in the network's input.")
-    exif_orientation: Literal["ignore", "apply"] = Field(
-        "ignore", description="Whether the rotation that a camera noted is applied; torchvision's loaders ignore it."
-    )
-    alpha: Literal["drop", "white", "black"] = Field(
-        "drop", description="What becomes of transparency: dropped, as `convert('RGB')` does, or laid over a colour."
-    )
-    mean: tuple[float, float, float] = Field(
-        description="Subtracted from each channel, in the order RGB, where a pixel goes from 0 to 1."
-    )
-    std: tuple[Positive, Positive, Positive] = Field(description="Each channel is divided by it, in the order RGB.")
-    max_pixels: int = Field(50_000_000, ge=1, description="A picture with more pixels is refused before it is decoded.")
-    serving: StepServing = Field(StepServing(), description="How the step runs.")
-
-    @model_validator(mode="after")
-    def _crop_fits(self) -> Self:
-        if self.crop > self.resize:
-            raise ValueError(f"crop ({self.crop}) is larger than resize ({self.resize}): the square would be padded")
-        return self
-
-
-class ClassificationPostprocess(Document):
-    """Logits -> the `top_k` most likely classes: `class_id`, `score` (softmax) and `label`."""
-
-    kind: Literal["classification"] = Field(description="One class of many.")
-    top_k: int = Field(5, ge=1, description="Classes in an answer, the likeliest first.")
-    labels: str = Field(description="Text file beside model.yaml, one class name a line, in the order of the logits.")
-    serving: StepServing = Field(StepServing(), description="How the step runs.")
-
-
-class Serving(PartServing):
-    """How the network itself runs, and which variant the published ensemble calls."""
-
-    variant: Name = Field(description="The variant that the published ensemble calls.")
-    max_batch_size: int = Field(ge=1, description="Largest batch of the ensemble and of each of its parts.")
-    parameters: dict[str, str] = Field(
-        {}, description="Parameters of the backend, such as intra_op_thread_count; always text, as in config.pbtxt."
-    )
+    def named_file(self) -> str:
+        """The file that holds the trained numbers."""
+        return self.file or self.weights or ""
 
 
 class Samples(Document):
@@ -200,8 +132,18 @@ class Samples(Document):
     pictures: tuple[str, ...] = Field(
         (), description="Real pictures: files beside model.yaml, or `package:NAME/PATH` inside an installed package."
     )
+    requests: str | None = Field(
+        None,
+        description="Real requests for kinds other than image: a .npz with an array for each input of the request, or "
+        "a .json list of objects; the first axis counts requests.",
+    )
     random: int = Field(4, ge=1, le=64, description="How many seeded random tensors.")
     seed: int = Field(0, ge=0, description="Seed of the random tensors.")
+    sizes: dict[str, tuple[int, ...]] = Field(
+        {},
+        description="Sizes at which free dimensions are asked, by their name: the smallest, an odd one and the largest "
+        "that is to be served. 1, 7 and 32 without it.",
+    )
 
 
 class ModelSpec(Document):
@@ -214,14 +156,24 @@ class ModelSpec(Document):
     source: Source = Field(description="Where the trained network comes from.")
     inputs: tuple[TensorSpec, ...] = Field(min_length=1, description="Inputs of the network.")
     outputs: tuple[TensorSpec, ...] = Field(min_length=1, description="Outputs of the network.")
-    preprocess: ImagePreprocess = Field(description="What turns a request into the network's input.")
-    postprocess: ClassificationPostprocess = Field(description="What turns the network's output into an answer.")
+    preprocess: Preprocess | None = Field(
+        None, description="What turns a request into the network's input; without it, requests are that input."
+    )
+    postprocess: Postprocess | None = Field(
+        None, description="What turns the network's output into an answer; without it, that output is the answer."
+    )
     variants: tuple[Variant, ...] = Field(min_length=1, description="Candidates; each is verified.")
     serving: Serving = Field(description="How the model is served.")
     samples: Samples = Field(Samples(), description="What parity asks.")
     gates: Gates = Field(Gates(), description="What must hold.")
     config: dict[str, Any] = Field(
         {}, description="Anything else of Triton's ModelConfig for the network's part, merged in and checked."
+    )
+
+    config_text: str = Field(
+        "",
+        description="Fields of a newer Triton for the network's part, in config.pbtxt's own form: appended as they are, "
+        "unchecked. lint says so.",
     )
 
     @model_validator(mode="after")
@@ -235,18 +187,86 @@ class ModelSpec(Document):
 
     @model_validator(mode="after")
     def _kinds_meet_the_tensors(self) -> Self:
-        (shape, logits) = (self.inputs[0], self.outputs[0])
-        side = self.preprocess.crop
-        if len(self.inputs) != 1 or shape.dims != (3, side, side) or shape.data_type != "TYPE_FP32":
-            raise ValueError(
-                f"preprocess of kind image makes one TYPE_FP32 input with dims [3, {side}, {side}]; "
-                f"inputs say {shape.data_type} {list(shape.dims)}"
-            )
-        if len(self.outputs) != 1 or len(logits.dims) != 1 or logits.data_type != "TYPE_FP32":
-            raise ValueError("postprocess of kind classification takes one TYPE_FP32 output with one dimension")
-        if logits.dims[0] < self.postprocess.top_k:
-            raise ValueError(f"top_k is {self.postprocess.top_k}, but there are only {logits.dims[0]} classes")
+        _PREPROCESS_RULES[type(self.preprocess)](self)
+        _POSTPROCESS_RULES[type(self.postprocess)](self)
+        if self.samples.pictures and not isinstance(self.preprocess, ImagePreprocess):
+            raise ValueError("samples.pictures are for preprocess of kind image; others take samples.requests")
+        if self.serving.max_batch_size == 0 and not isinstance(self.preprocess, PythonPreprocess | None):
+            raise ValueError("a network without a batch dimension (serving.max_batch_size 0) takes kind python or none")
         return self
+
+    @model_validator(mode="after")
+    def _answers_are_named_apart(self) -> Self:
+        if isinstance(self.postprocess, PythonPostprocess):
+            twice = {tensor.name for tensor in self.postprocess.outputs} & {tensor.name for tensor in self.outputs}
+            if twice:
+                raise ValueError(f"postprocess.outputs and outputs both have {', '.join(sorted(twice))}: rename one")
+        return self
+
+
+def _anything(_spec: ModelSpec) -> None:
+    pass
+
+
+def _image_rules(spec: ModelSpec) -> None:
+    side = spec.preprocess.crop if isinstance(spec.preprocess, ImagePreprocess) else 0
+    shape = spec.inputs[0]
+    if len(spec.inputs) != 1 or shape.dims != (3, side, side) or shape.data_type != "TYPE_FP32":
+        raise ValueError(
+            f"preprocess of kind image makes one TYPE_FP32 input with dims [3, {side}, {side}]; "
+            f"inputs say {shape.data_type} {list(shape.dims)}"
+        )
+
+
+def _text_rules(spec: ModelSpec) -> None:
+    for tensor in spec.inputs:
+        if (
+            tensor.name not in TEXT_INPUTS
+            or tensor.dims != (-1,)
+            or tensor.data_type not in ("TYPE_INT64", "TYPE_INT32")
+        ):
+            raise ValueError(
+                f"preprocess of kind text makes {', '.join(TEXT_INPUTS)}, TYPE_INT64 or TYPE_INT32 with dims [-1]; "
+                f"inputs say {tensor.name} {tensor.data_type} {list(tensor.dims)}"
+            )
+
+
+def _tabular_rules(spec: ModelSpec) -> None:
+    width = spec.preprocess.width() if isinstance(spec.preprocess, TabularPreprocess) else 0
+    vector = spec.inputs[0]
+    if len(spec.inputs) != 1 or vector.dims != (width,) or vector.data_type != "TYPE_FP32":
+        raise ValueError(
+            f"preprocess of kind tabular makes one TYPE_FP32 input with dims [{width}]; "
+            f"inputs say {vector.data_type} {list(vector.dims)}"
+        )
+
+
+def _classification_rules(spec: ModelSpec) -> None:
+    logits, top_k = (
+        spec.outputs[0],
+        spec.postprocess.top_k if isinstance(spec.postprocess, ClassificationPostprocess) else 0,
+    )
+    if spec.serving.max_batch_size == 0:
+        raise ValueError("postprocess of kind classification needs a batch dimension: serving.max_batch_size is 0")
+    if len(spec.outputs) != 1 or len(logits.dims) != 1 or logits.data_type != "TYPE_FP32":
+        raise ValueError("postprocess of kind classification takes one TYPE_FP32 output with one dimension")
+    if logits.dims[0] < top_k:
+        raise ValueError(f"top_k is {top_k}, but there are only {logits.dims[0]} classes")
+
+
+# What each kind asks of the network's tensors.
+_PREPROCESS_RULES = {
+    ImagePreprocess: _image_rules,
+    TextPreprocess: _text_rules,
+    TabularPreprocess: _tabular_rules,
+    PythonPreprocess: _anything,
+    type(None): _anything,
+}
+_POSTPROCESS_RULES = {
+    ClassificationPostprocess: _classification_rules,
+    PythonPostprocess: _anything,
+    type(None): _anything,
+}
 
 
 def load_model_spec(path: Path) -> ModelSpec:

@@ -44,7 +44,10 @@ class Variant(Document):
     """A candidate: a precision on a backend, verified served under an ensemble of its own."""
 
     name: Name = Field(description="Name of the variant; part of the model's name in the repository.")
-    backend: Literal["onnxruntime"] = Field("onnxruntime", description="Triton backend.")
+    backend: Literal["onnxruntime", "python"] = Field(
+        "onnxruntime",
+        description="Triton backend. python runs the network in torch, for one that does not export to ONNX.",
+    )
     precision: Precision = Field("fp32", description="Number format of the weights and the arithmetic.")
     optimise: bool = Field(
         False,
@@ -73,6 +76,8 @@ class Variant(Document):
             raise ValueError("int8 needs either `calibration` or `dynamic: true`")
         if self.precision == "fp32" and (self.calibration is not None or self.keep_float):
             raise ValueError("fp32 has nothing to calibrate and no node to keep")
+        if self.backend == "python" and (self.precision != "fp32" or self.optimise):
+            raise ValueError("backend python runs the network as it was trained: fp32, not optimised")
         if self.tolerance is not None and not self.tolerance.reason:
             raise ValueError("tolerance: a tolerance of your own needs its `reason`")
         return self

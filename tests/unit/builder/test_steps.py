@@ -12,13 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from builder.pipeline import step_parameters
+import builder.steps
+from builder.kinds import postprocess_step, preprocess_step
 from builder.samples import make_pictures
-from builder.steps import STEPS
 from tests.toy_classifier import spec_fields
 from tritonkit.evaluation.kinds.classification import reference_top_classes
 from tritonkit.evaluation.kinds.image import reference_transform
 from tritonkit.spec.model import ModelSpec
+
+STEPS = Path(builder.steps.__file__).parent
 
 
 def _load(kind: str):
@@ -27,7 +29,7 @@ def _load(kind: str):
     saved = sys.modules.get(name)
     sys.modules[name] = types.ModuleType(name)
     try:
-        spec = importlib.util.spec_from_file_location(f"step_{kind}", STEPS[kind].file)
+        spec = importlib.util.spec_from_file_location(f"step_{kind}", STEPS / f"{kind}.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
@@ -38,8 +40,8 @@ def _load(kind: str):
             sys.modules[name] = saved
 
 
-image_step = _load("image")
-classification_step = _load("classification")
+image_step = _load("image_preprocess")
+classification_step = _load("classification_postprocess")
 
 
 def _spec(**preprocess) -> ModelSpec:
@@ -51,7 +53,7 @@ def _spec(**preprocess) -> ModelSpec:
 
 
 def _run_step(data: bytes, spec: ModelSpec) -> np.ndarray:
-    parameters = dict(step_parameters(spec, "preprocess"))
+    parameters = dict(preprocess_step(spec).parameters)
     side = parameters["crop"]
     out = np.empty((3, side, side), np.float32)
     channels = (0, 1, 2) if parameters["channel_order"] == "RGB" else (2, 1, 0)
@@ -141,14 +143,19 @@ def test_postprocessing_equals_the_reference(seed, rows, scale):
 def test_the_steps_import_only_what_they_declare():
     import ast
 
-    modules = {"pillow": "PIL", "numpy": "numpy"}
-    for step in STEPS.values():
-        tree = ast.parse(Path(step.file).read_text())
+    modules = {"pillow": "PIL"}
+    spec = _spec()
+    for step in (preprocess_step(spec), postprocess_step(spec)):
+        tree = ast.parse(step.source.read_text())
         imported = {
             (node.module if isinstance(node, ast.ImportFrom) else alias.name).partition(".")[0]
             for node in ast.walk(tree)
             if isinstance(node, ast.Import | ast.ImportFrom)
             for alias in node.names
         }
-        allowed = {modules[name] for name in step.packages} | {"triton_python_backend_utils"} | sys.stdlib_module_names
+        allowed = (
+            {modules.get(name, name) for name in step.packages}
+            | {"triton_python_backend_utils"}
+            | sys.stdlib_module_names
+        )
         assert imported <= allowed
