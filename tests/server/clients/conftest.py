@@ -144,7 +144,8 @@ MODELS: dict[str, tuple[str, str]] = {
     ),
     "echo": (_floats(8, "[4]"), _execute("y = x")),
     "wide": (_floats(0, "[-1]"), _execute("y = x")),
-    "sleep": (_floats(1, "[1]"), _execute("time.sleep(float(x[0, 0]))\ny = x")),
+    # Only the batcher's queue knows of cancellation; without one, a request waits where it is not looked at again.
+    "sleep": (_floats(1, "[1]") + "dynamic_batching { }\n", _execute("time.sleep(float(x[0, 0]))\ny = x")),
     "queued": (_floats(1, "[1]") + _QUEUE_OF_FOUR, _execute("time.sleep(float(x[0, 0]))\ny = x")),
     "grow": (
         "max_batch_size: 0\n" + _tensor("input", "x", "FP32", "[1]") + _tensor("output", "y", "FP32", "[-1]"),

@@ -116,8 +116,8 @@ def test_classification(client: Client) -> None:
 
 @pytest.mark.parametrize("compression", ["gzip", "deflate"])
 def test_compression(url: str, compression: str) -> None:
+    array = np.zeros(100_000, np.float32)
     with Client(url, compression=compression) as client:
-        array = np.zeros(100_000, np.float32)
         assert client.infer("wide", {"x": array})["y"].tolist() == array.tolist()
 
 
@@ -140,8 +140,8 @@ def test_a_bad_picture_is_the_callers_fault(client: Client) -> None:
 def test_a_deadline_ends_the_call_in_time(client: Client) -> None:
     began = time.monotonic()
     with pytest.raises(DeadlineError) as caught:
-        client.infer("sleep", {"x": np.array([[1.0]], np.float32)}, timeout=0.2)
-    assert 0.2 <= time.monotonic() - began < 0.6
+        client.infer("sleep", {"x": np.array([[3.0]], np.float32)}, timeout=0.2)
+    assert 0.2 <= time.monotonic() - began < 3.0
     assert ("over HTTP the server may still execute" in str(caught.value)) == client._plans.endpoints[0].startswith("h")
 
 
@@ -150,8 +150,8 @@ def test_cancelling_from_another_thread(client: Client) -> None:
     threading.Timer(0.15, cancellation.cancel).start()
     began = time.monotonic()
     with pytest.raises(CancelledCallError):
-        client.infer("sleep", {"x": np.array([[1.0]], np.float32)}, cancellation=cancellation)
-    assert time.monotonic() - began < 0.6
+        client.infer("sleep", {"x": np.array([[3.0]], np.float32)}, cancellation=cancellation)
+    assert time.monotonic() - began < 3.0
     with pytest.raises(CancelledCallError):
         client.infer("echo", {"x": ROW}, cancellation=cancellation)
     assert client.infer("echo", {"x": ROW}, cancellation=Cancellation())["y"].tolist() == ROW.tolist()
@@ -168,13 +168,6 @@ def test_shared_memory(url: str) -> None:
             client.infer("ill", {"x": np.ones(1, np.float32)})
 
 
-def test_a_closed_client_says_so(url: str) -> None:
-    client = Client(url)
-    client.infer("echo", {"x": ROW})
-    client.close()
-    client.close()
-
-
 def test_streams(server: TritonServer) -> None:
     with Client(server.grpc_url) as client:
         answers = list(client.stream("decoupled", {"x": np.array([5], np.float32)}, request_id="s"))
@@ -183,11 +176,51 @@ def test_streams(server: TritonServer) -> None:
         assert list(client.stream("decoupled", {"x": np.array([0], np.float32)})) == []
         with pytest.raises(ClientError, match="the model is ill"):
             list(client.stream("decoupled", {"x": np.array([-2], np.float32)}))
-        early = client.stream("decoupled", {"x": np.array([1000], np.float32)})
-        assert float(next(early)["y"][0]) == 0
-        early.close()
         with pytest.raises(InvalidRequestError, match="use stream"):
             client.infer("decoupled", {"x": np.array([1], np.float32)})
+
+
+ENDLESS = {"x": np.array([1_000_000], np.float32)}
+THREE = {"x": np.array([3], np.float32)}
+
+
+def test_a_stream_that_nobody_reads_ends_at_the_server(server: TritonServer) -> None:
+    """The model's one instance is busy with an endless stream: the next is answered only if the server hears."""
+    cancellation = Cancellation()
+    with Client(server.grpc_url) as client:
+        early = client.stream("decoupled", ENDLESS)
+        assert float(next(early)["y"][0]) == 0
+        early.close()
+        assert len(list(client.stream("decoupled", THREE))) == 3
+        endless = client.stream("decoupled", ENDLESS, cancellation=cancellation)
+        assert float(next(endless)["y"][0]) == 0
+        threading.Timer(0.2, cancellation.cancel).start()
+        with pytest.raises(CancelledCallError):
+            list(endless)
+        assert len(list(client.stream("decoupled", THREE))) == 3
+        with pytest.raises(DeadlineError):
+            list(client.stream("decoupled", ENDLESS, timeout=0.3))
+        assert len(list(client.stream("decoupled", THREE))) == 3
+
+    async def main() -> None:
+        async with AsyncClient(server.grpc_url) as client:
+            stream = client.stream("decoupled", ENDLESS)
+            assert float((await anext(stream))["y"][0]) == 0
+            await stream.aclose()
+            assert len([answer async for answer in client.stream("decoupled", THREE)]) == 3
+
+            async def consume() -> None:
+                async for _ in client.stream("decoupled", ENDLESS):
+                    pass
+
+            task = asyncio.create_task(consume())
+            await asyncio.sleep(0.2)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert len([answer async for answer in client.stream("decoupled", THREE)]) == 3
+
+    asyncio.run(main())
 
 
 def test_streams_need_grpc(server: TritonServer) -> None:

@@ -1,7 +1,11 @@
-"""More calls than the server can take: few retries, nothing executed in vain, everything counted."""
+"""More calls than the server can take: few retries, nothing executed in vain, everything counted.
+
+Each test states its figure, and prints what was measured.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from clients import Client, ClientError, DeadlineError, OverloadedError, UnavailableError
+from clients import (
+    AsyncClient,
+    Cancellation,
+    CancelledCallError,
+    Client,
+    ClientError,
+    DeadlineError,
+    OverloadedError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.server
 ROW = {"x": np.ones((1, 4), np.float32)}
+STILL_EXECUTED = "over HTTP the server may still execute this request"
 
 
 def nap(seconds: float) -> dict[str, np.ndarray]:
@@ -27,7 +41,7 @@ def nap(seconds: float) -> dict[str, np.ndarray]:
 
 def storm(clients: list[Client], calls: int, inputs: dict[str, np.ndarray], model: str, timeout: float) -> int:
     """Each client makes `calls` calls in a thread of its own; returns how many failed."""
-    failed = []
+    failed: list[ClientError] = []
 
     def work(client: Client) -> None:
         for _ in range(calls):
@@ -48,19 +62,34 @@ def storm(clients: list[Client], calls: int, inputs: dict[str, np.ndarray], mode
     ("clients", "calls"), [(20, 30), pytest.param(100, 50, marks=pytest.mark.slow)], ids=["few", "many"]
 )
 def test_a_retry_storm_into_a_full_queue(
-    server: TritonServer, protocol: str, url: str, clients: int, calls: int
+    protocol: str, url: str, proxies: Callable[..., object], clients: int, calls: int
 ) -> None:
-    """C2: at most 1.1 attempts for each call offered. Rejections are in none of Triton's metrics, so the kit counts."""
-    opened = [Client(url) for _ in range(clients)]
+    """At most 1.1 requests, counted where they reach the server, for each call offered.
+
+    Triton counts what it rejects in none of its metrics: a proxy before it does, and the client itself.
+    """
+    proxy = proxies(url)
+    opened = [Client(f"{protocol}://127.0.0.1:{proxy.port}") for _ in range(clients)]
+    storm(opened, 1, ROW, "echo", timeout=20.0)
+    for client in opened:
+        # The model's metadata too is asked for before the requests are counted.
+        client.infer("queued", nap(0.0), timeout=20.0, priority=1)
+    before = sum(client.counts().attempts for client in opened)
+    proxy.requests = 0
     failed = storm(opened, calls, nap(0.01), "queued", timeout=3.0)
-    attempts = sum(client.counts().attempts for client in opened)
+    requests = proxy.requests
+    attempts = sum(client.counts().attempts for client in opened) - before
     rejections = sum(client.counts().rejections for client in opened)
     for client in opened:
         client.close()
-    ratio = attempts / (clients * calls)
-    print(f"{clients} clients, {clients * calls} calls, {failed} failed, {rejections} rejections, ratio {ratio:.3f}")
+    offered = clients * calls
+    print(
+        f"{clients} clients, {offered} calls, {failed} failed, {rejections} rejections; "
+        f"{requests / offered:.3f} requests a call at the server, {attempts / offered:.3f} by the clients' own counts"
+    )
     assert rejections > 0
-    assert ratio <= 1.1
+    assert requests == attempts
+    assert requests <= 1.1 * offered
 
 
 @pytest.mark.parametrize(
@@ -69,7 +98,7 @@ def test_a_retry_storm_into_a_full_queue(
 def test_a_retry_storm_into_a_dead_server(
     protocol: str, url: str, proxies: Callable[..., object], clients: int, calls: int
 ) -> None:
-    """C2: at most 1.1 connections, counted where they arrive, for each call offered over HTTP."""
+    """At most 1.1 attempts, and over HTTP 1.1 connections counted where they arrive, for each call offered."""
     proxy = proxies(url)
     opened = [Client(f"{protocol}://127.0.0.1:{proxy.port}") for _ in range(clients)]
     storm(opened, 1, ROW, "echo", timeout=5.0)
@@ -87,23 +116,22 @@ def test_a_retry_storm_into_a_dead_server(
 
 
 def test_what_expired_in_the_queue_is_not_executed_over_grpc(server: TritonServer) -> None:
-    """C3: the deadline travels; 8 calls of 0.4 s, one instance, a deadline of 0.7 s: at most half are executed."""
+    """The deadline travels; 8 calls of 0.4 s, one instance, a deadline of 0.7 s: at most half are executed."""
     executed = _expire(server.grpc_url, server)
+    print(f"{executed} of 8 executed")
     assert executed <= 4
 
 
 def test_over_http_the_error_says_that_it_may_still_be_executed(server: TritonServer) -> None:
-    """C3: Triton executes all 8, and the error says so."""
+    """Triton executes all 8, and the error says so."""
     executed = _expire(server.http_url, server)
+    print(f"{executed} of 8 executed")
     assert executed == 8
 
 
 def _expire(url: str, server: TritonServer) -> int:
     with Client(server.grpc_url) as watch, Client(url) as client:
-        # Other tests give up calls that the model's one instance may still be busy with.
-        watch.infer("sleep", nap(0.0), timeout=20)
-        time.sleep(0.2)
-        before = watch.statistics("sleep")[0].executions
+        before = _settled(watch)
 
         def call(_: int) -> ClientError | None:
             try:
@@ -117,20 +145,98 @@ def _expire(url: str, server: TritonServer) -> int:
         late = [error for error in outcomes if error is not None]
         assert len(late) >= 6
         assert all(isinstance(error, DeadlineError) for error in late)
-        hint = "over HTTP the server may still execute this request"
-        assert all((hint in str(error)) == url.startswith("http") for error in late)
-        # A call that the server did execute is counted when it ends.
-        time.sleep(3.0 if url.startswith("http") else 1.0)
-        return watch.statistics("sleep")[0].executions - before
+        assert all((STILL_EXECUTED in str(error)) == url.startswith("http") for error in late)
+        return _settled(watch) - before - 1  # and the call that `before` was counted with
+
+
+def _settled(watch: Client) -> int:
+    """How many calls of the model `sleep` were executed before this one, which its one instance takes last."""
+    watch.infer("sleep", nap(0.0), timeout=30)
+    time.sleep(0.2)
+    return watch.statistics("sleep")[0].executions - 1
+
+
+def test_cancelling_reaches_the_server_over_grpc(server: TritonServer) -> None:
+    """Of 6 calls that are cancelled while the first is executed, at most half are: the queue drops the others."""
+    executed = _cancel(server.grpc_url, server, nap(1.0))
+    print(f"{executed} of 6 executed")
+    assert executed <= 3
+
+
+def test_cancelling_over_http_says_that_it_does_not(server: TritonServer) -> None:
+    """Triton does not watch HTTP connections: it executes all 6. The error says so."""
+    executed = _cancel(server.http_url, server, nap(0.4))
+    print(f"{executed} of 6 executed")
+    assert executed == 6
+
+
+def _cancel(url: str, server: TritonServer, inputs: dict[str, np.ndarray]) -> int:
+    with Client(server.grpc_url) as watch, Client(url, timeout=30) as client:
+        before = _settled(watch)
+        cancellation = Cancellation()
+
+        def call(_: int) -> None:
+            with pytest.raises(CancelledCallError) as caught:
+                client.infer("sleep", inputs, cancellation=cancellation)
+            assert (STILL_EXECUTED in str(caught.value)) == url.startswith("http")
+
+        with ThreadPoolExecutor(6) as pool:
+            calls = [pool.submit(call, number) for number in range(6)]
+            time.sleep(0.3)
+            cancellation.cancel()
+            for future in calls:
+                future.result()
+        return _settled(watch) - before - 1  # and the call that `before` was counted with
+
+
+def test_cancelling_a_task_reaches_the_server_over_grpc(server: TritonServer) -> None:
+    """The same under asyncio, where a call ends with its task."""
+
+    async def cancel() -> None:
+        async with AsyncClient(server.grpc_url, timeout=30) as client:
+            await client.infer("sleep", nap(0.0))
+            tasks = [asyncio.create_task(client.infer("sleep", nap(1.0))) for _ in range(6)]
+            await asyncio.sleep(0.3)
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes)
+
+    with Client(server.grpc_url) as watch:
+        before = _settled(watch)
+        asyncio.run(cancel())
+        executed = _settled(watch) - before - 2
+    print(f"{executed} of 6 executed")
+    assert executed <= 3
+
+
+def test_a_high_priority_overtakes(url: str) -> None:
+    """Two calls wait behind a third; the later one of priority 1 is answered before the earlier one of priority 2."""
+    order: list[int] = []
+    with Client(url, timeout=30) as client:
+
+        def call(priority: int, seconds: float) -> None:
+            client.infer("queued", nap(seconds), priority=priority)
+            order.append(priority)
+
+        with ThreadPoolExecutor(3) as pool:
+            futures = [pool.submit(call, 0, 1.0)]
+            for priority in (2, 1):
+                time.sleep(0.25)
+                futures.append(pool.submit(call, priority, 0.25))
+            for future in futures:
+                future.result()
+    assert order == [0, 1, 2]
 
 
 def test_rejections_are_counted(url: str) -> None:
-    """C4: each refused attempt is in the client's counts."""
+    """Each refused attempt is in the client's counts, which is the only place where it can be seen."""
     with Client(url) as client:
         with ThreadPoolExecutor(16) as pool:
             outcomes = list(pool.map(lambda _: _outcome(client), range(16)))
         refused = [error for error in outcomes if isinstance(error, OverloadedError)]
         counts = client.counts()
+    print(f"{counts.rejections} rejections counted, {len(refused)} of 16 calls refused in the end")
     assert refused
     assert all(isinstance(error, UnavailableError) and error.retryable for error in refused)
     assert counts.rejections >= len(refused)
