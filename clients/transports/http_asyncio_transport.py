@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import yarl
 
 from ..messages import Code, Fault
 from .http_connections import AGE_SECONDS, IDLE_SECONDS, tls_context
-from .http_messages import HttpResponse, http_reply, http_request
+from .http_messages import HttpRequest, HttpResponse, http_reply, http_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -22,6 +23,17 @@ if TYPE_CHECKING:
 
 # A path names a model and a version; a client calls few.
 _MOST_URLS = 1000
+
+
+# aiohttp writes bytes in one go, and warns beyond this size that the event loop then waits; a stream goes in pieces.
+_STREAMED_ABOVE = 2**20
+
+
+def _body(request: HttpRequest) -> bytes | memoryview | io.BytesIO | None:
+    if not request.body:
+        return None
+    body = request.body[0] if len(request.body) == 1 else b"".join(request.body)
+    return io.BytesIO(body) if len(body) > _STREAMED_ABOVE else body
 
 
 class _Session:
@@ -54,13 +66,13 @@ class HttpAsyncioTransport:
         """See `Transport.send`. Cancelling the task closes the connection; the server may still execute the request."""
         session = await self._current()
         request = http_request(self._address.path, message, exchange)
-        body = request.body[0] if len(request.body) == 1 else b"".join(request.body)
+        body = _body(request)
         session.in_flight += 1
         try:
             async with session.calls.request(
                 request.method,
                 self._url(request.path),
-                data=body or None,
+                data=body,
                 headers=request.headers,
                 timeout=aiohttp.ClientTimeout(total=exchange.timeout, sock_connect=self._connect_seconds),
                 server_hostname=self._server_name,

@@ -306,6 +306,7 @@ class FaultyProxy:
         delay: seconds before bytes are passed on.
         connections: how many it took.
         requests: how many HTTP requests or gRPC calls it passed on.
+        sent: how many bytes clients sent.
     """
 
     def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
@@ -313,6 +314,7 @@ class FaultyProxy:
         self.delay = 0.0
         self.connections = 0
         self.requests = 0
+        self.sent = 0
         self._lock = threading.Lock()
         self._target = ("127.0.0.1", port)
         self._context = context
@@ -368,6 +370,7 @@ class FaultyProxy:
                 if not answer:
                     with self._lock:
                         self.requests += counter.feed(data)
+                        self.sent += len(data)
                 time.sleep(self.delay)
                 while self.mode == "hold":
                     time.sleep(0.02)

@@ -26,6 +26,8 @@ from clients import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tritonkit.server import TritonServer
 
 pytestmark = pytest.mark.server
@@ -115,10 +117,13 @@ def test_classification(client: Client) -> None:
 
 
 @pytest.mark.parametrize("compression", ["gzip", "deflate"])
-def test_compression(url: str, compression: str) -> None:
+def test_compression(url: str, protocol: str, proxies: Callable[..., object], compression: str) -> None:
+    proxy = proxies(url)
     array = np.zeros(100_000, np.float32)
-    with Client(url, compression=compression) as client:
+    with Client(f"{protocol}://127.0.0.1:{proxy.port}", compression=compression) as client:
         assert client.infer("wide", {"x": array})["y"].tolist() == array.tolist()
+    print(f"{array.nbytes} bytes of zeros took {proxy.sent} on the wire")
+    assert proxy.sent < array.nbytes / 20
 
 
 def test_priority_parameters_and_headers_are_taken(client: Client) -> None:

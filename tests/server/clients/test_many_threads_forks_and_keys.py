@@ -1,4 +1,7 @@
-"""One client under threads, forks and event loops; keys; large answers; bad requests that are sent all the same."""
+"""One client under threads, forks and event loops; keys; large answers; bad requests that are sent all the same.
+
+Each test states its figure, and prints what was measured.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
 @pytest.mark.parametrize("calls", [60, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_one_client_in_32_threads(client: Client, calls: int) -> None:
-    """D1: every answer right, none stuck."""
+    """Every answer right, none stuck."""
     wrong: list[object] = []
 
     def work(number: int) -> None:
@@ -46,8 +49,9 @@ def test_one_client_in_32_threads(client: Client, calls: int) -> None:
         thread.start()
     for thread in threads:
         thread.join(600)
-    print(f"{32 * calls} calls in {time.monotonic() - began:.1f} s")
-    assert not any(thread.is_alive() for thread in threads)
+    stuck = sum(thread.is_alive() for thread in threads)
+    print(f"{32 * calls} calls in {time.monotonic() - began:.1f} s, {len(wrong)} wrong, {stuck} threads stuck")
+    assert not stuck
     assert not wrong
 
 
@@ -59,7 +63,7 @@ def _in_a_child(client: Client, queue: object) -> None:
 # Python 3.12 warns of every fork with threads about; that one may fork all the same is what is tested.
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_client_in_a_forked_child(client: Client) -> None:
-    """D1: parent and child go on, each on connections of its own."""
+    """Parent and children go on, each on connections of its own."""
     row = np.ones((1, 4), np.float32)
     client.infer("echo", {"x": row})
     context = multiprocessing.get_context("fork")
@@ -75,21 +79,29 @@ def test_a_client_in_a_forked_child(client: Client) -> None:
         assert queue.get() == [0, 1, 2, 3, 4]
 
 
-def test_one_asyncio_client_in_200_tasks(url: str) -> None:
+@pytest.mark.parametrize("calls", [1, pytest.param(300, marks=pytest.mark.slow)])
+def test_one_asyncio_client_in_200_tasks(url: str, calls: int) -> None:
+    """Every answer right, none stuck."""
+
     async def main() -> None:
-        async with AsyncClient(url, timeout=30) as client:
+        async with AsyncClient(url, timeout=60) as client:
 
-            async def call(number: int) -> bool:
-                row = np.full((1, 4), number, np.float32)
-                return (await client.infer("echo", {"x": row}))["y"].tolist() == row.tolist()
+            async def work(number: int) -> bool:
+                right = True
+                for call in range(calls):
+                    row = np.array([[number, call, number * call, 1]], np.float32)
+                    right &= (await client.infer("echo", {"x": row}))["y"].tolist() == row.tolist()
+                return right
 
-            assert all(await asyncio.gather(*(call(number) for number in range(200))))
+            assert all(await asyncio.gather(*(work(number) for number in range(200))))
 
+    began = time.monotonic()
     asyncio.run(main())
+    print(f"{200 * calls} calls in {time.monotonic() - began:.1f} s")
 
 
 def test_the_restricted_key(own_server: Callable[..., TritonServer], address: Callable[..., str]) -> None:
-    """D2: without and with a wrong key a PermissionError, after one attempt; with the right one it works."""
+    """Without and with a wrong key a PermissionError, after one attempt; with the right one it works."""
     server = own_server("echo", restricted_apis=("model-repository", "inference"), admin_key="open-sesame")
     name = next(iter(server.admin_headers))
     row = {"x": np.ones((1, 4), np.float32)}
@@ -104,12 +116,22 @@ def test_the_restricted_key(own_server: Callable[..., TritonServer], address: Ca
         with Client(address(server, protocol), restricted_key=RestrictedKey(name, "open-sesame")) as client:
             assert client.infer("echo", row)["y"].sum() == 4
             client.load("echo")
+        # A header of one's own travels the same way: with the client, or with a call.
+        header = {name if protocol == "http" else f"Triton-Grpc-Protocol-{name}": "open-sesame"}
+        with Client(address(server, protocol)) as client:
+            assert client.infer("echo", row, headers=header)["y"].sum() == 4
+            with pytest.raises(DeniedError):
+                client.infer("echo", row)
+        with Client(address(server, protocol), headers=header) as client:
+            assert client.infer("echo", row)["y"].sum() == 4
 
 
-def test_a_large_answer(client: Client) -> None:
-    """D3: 12.8 MB, beyond gRPC's own limit of 4 MiB."""
-    answer = client.infer("grow", {"x": np.array([3_200_000], np.float32)}, timeout=30)
-    assert answer["y"].nbytes == 12_800_000
+def test_a_large_answer(url: str, open_client: Callable[..., Client]) -> None:
+    """12.8 MB, beyond gRPC's own limit of 4 MiB, and as much in the request."""
+    with open_client(url, timeout=60) as client:
+        assert client.infer("grow", {"x": np.array([3_200_000], np.float32)})["y"].nbytes == 12_800_000
+        array = np.arange(3_200_000, dtype=np.float32)
+        assert np.array_equal(client.infer("wide", {"x": array})["y"], array)
 
 
 F32 = np.float32
@@ -124,12 +146,14 @@ BAD = {
     "one input too many": {"x": np.zeros((1, 4), F32), "z": np.zeros((1, 4), F32)},
     "no input": {},
     "strings": {"x": np.full((1, 4), b"a", np.object_)},
+    "integers": {"x": np.zeros((1, 4), np.int32)},
+    "a scalar": {"x": np.float32(1)},
 }
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_request_sent_all_the_same_is_the_callers_fault(url: str, case: str) -> None:
-    """E1: without the client's own checks the server's refusal has the same type, after one attempt."""
+    """Without the client's own checks the server's refusal has the same type, after one attempt; the server lives."""
     with Client(url, validate=False) as client:
         with pytest.raises(InvalidRequestError) as caught:
             client.infer("echo", BAD[case])
@@ -139,6 +163,24 @@ def test_a_bad_request_sent_all_the_same_is_the_callers_fault(url: str, case: st
         with pytest.raises(InvalidRequestError) as caught:
             client.infer("echo", BAD[case])
         assert caught.value.attempt == 0
+
+
+def test_an_unknown_output_is_the_callers_fault(url: str) -> None:
+    for validate, attempts in ((False, 1), (True, 0)):
+        with Client(url, validate=validate) as client:
+            with pytest.raises(InvalidRequestError) as caught:
+                client.infer("echo", {"x": np.zeros((1, 4), F32)}, outputs=["z"])
+            assert (caught.value.attempt, caught.value.retryable) == (attempts, False)
+
+
+def test_nan_which_the_server_takes_never_leaves(url: str) -> None:
+    """Triton passes NaN on to the model; the client refuses it unless it was made for NaN."""
+    nan = {"x": np.full((1, 4), np.nan, F32)}
+    with Client(url) as client, pytest.raises(InvalidRequestError) as caught:
+        client.infer("echo", nan)
+    assert caught.value.attempt == 0
+    with Client(url, allow_nan=True) as client:
+        assert np.isnan(client.infer("echo", nan)["y"]).all()
 
 
 RAW = {
@@ -162,7 +204,7 @@ RAW = {
 
 @pytest.mark.parametrize("case", RAW)
 def test_a_malformed_body_is_the_callers_fault(server: TritonServer, case: str) -> None:
-    """E1: bodies that the client never makes; what the server says of them is judged as the caller's fault."""
+    """Bodies that the client never makes; what the server says of them is judged as the caller's fault."""
     body, headers = RAW[case]
     pool = Pool(parse_address(server.http_url), connect_seconds=1, tls=None)
     connection = pool.take(Deadline(5))
