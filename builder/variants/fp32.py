@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from tritonkit.spec.errors import GateError
-from tritonkit.spec.ngc import release
+from builder.variants.loadable import check_loadable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,16 +19,7 @@ def convert(captured: Path, out: Path, target: str) -> None:
     Raises:
         GateError: the target's ONNX Runtime does not take the graph's opset or IR version.
     """
-    model = onnx.load(captured, load_external_data=False)
-    limits = release(target)
-    opset = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    if opset > limits.opset or model.ir_version > limits.ir_version:
-        raise GateError(
-            "the target release cannot load the model",
-            where=captured.name,
-            got=f"opset {opset}, IR version {model.ir_version}",
-            expected=f"at most opset {limits.opset}, IR version {limits.ir_version} for Triton {target}",
-        )
+    check_loadable(onnx.load(captured, load_external_data=False), target, captured.name)
     shutil.copyfile(captured, out / "model.onnx")
     data = captured.with_name("model.onnx.data")
     if data.exists():
