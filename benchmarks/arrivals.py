@@ -80,6 +80,19 @@ def mean_rate(profile: RateProfile, seconds: float) -> float:
     return total / seconds
 
 
+def held_pieces(profile: RateProfile, seconds: float) -> tuple[tuple[float, float], ...]:
+    """Begin and end of each piece of the first `seconds` through which `profile` holds one rate."""
+    return (
+        tuple(
+            (begin, min(end, seconds))
+            for begin, end, first, last in _segments(profile)
+            if first == last and begin < seconds
+        )
+        if profile
+        else ()
+    )
+
+
 def intended_starts(
     profile: RateProfile, *, spacing: Spacing, rng: random.Random, phase: float = 0.0
 ) -> Iterator[float]:

@@ -50,17 +50,22 @@ def compare(
         InputError: they were not run in the same way, or share no protocol.
     """
     _check_same_question([*first, *second])
-    protocols: list[Protocol] = [
-        one.protocol for one in first[0].series if any(one.protocol == other.protocol for other in second[0].series)
-    ]
-    if not protocols:
+    theirs = {(other.protocol, other.model) for other in second[0].series}
+    shared = [(one.protocol, one.model) for one in first[0].series if (one.protocol, one.model) in theirs]
+    if not shared:
         raise InputError("the load tests share no protocol", got=_protocols(first), expected=_protocols(second))
     rng = np.random.default_rng(seed)
     figures = [
         figure
-        for protocol in protocols
+        for protocol, model in shared
         for figure in _compared(
-            protocol, _series(first, protocol), _series(second, protocol), first[0].mode, least_change, rng
+            protocol,
+            model,
+            _series(first, protocol, model),
+            _series(second, protocol, model),
+            first[0].mode,
+            least_change,
+            rng,
         )
     ]
     return LoadComparison(
@@ -75,6 +80,7 @@ def compare(
 
 def _compared(
     protocol: Protocol,
+    model: str,
     first: list[LoadSeries],
     second: list[LoadSeries],
     mode: str,
@@ -91,6 +97,7 @@ def _compared(
         figures.append(
             ComparedFigure(
                 protocol=protocol,
+                model=model,
                 figure=name,
                 first=math.exp(before[name].log),
                 second=math.exp(after[name].log),
@@ -199,8 +206,13 @@ def _overall(verdicts: set[_Verdict]) -> Literal["faster", "slower", "no differe
     return "slower" if "slower" in verdicts else "no difference"
 
 
-def _series(reports: Sequence[LoadReport], protocol: Protocol) -> list[LoadSeries]:
-    found = [one for report in reports for one in report.series if one.protocol == protocol and one.slices]
+def _series(reports: Sequence[LoadReport], protocol: Protocol, model: str) -> list[LoadSeries]:
+    found = [
+        one
+        for report in reports
+        for one in report.series
+        if (one.protocol, one.model) == (protocol, model) and one.slices
+    ]
     if not found:
         raise InputError(
             "these reports hold no slices to compare", where=protocol, expected="reports of tritonkit bench"
@@ -214,7 +226,7 @@ def _protocols(reports: Sequence[LoadReport]) -> str:
 
 def _check_same_question(reports: list[LoadReport]) -> None:
     """Refuses what cannot be compared: figures of a closed and an open loop, or of other rates, mean other things."""
-    for name in ("mode", "offered", "batch"):
+    for name in ("mode", "offered", "batch", "sequence_length", "stream"):
         values = {getattr(report, name) for report in reports}
         if len(values) > 1:
             raise InputError(

@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import resampling
+from benchmarks.arrivals import held_pieces
 from benchmarks.records import PROTOCOLS, Reason
 from tritonkit.spec.errors import UnavailableError
-from tritonkit.spec.reports import Latency, LoadSeries, LoadSlice, ServerTimes
+from tritonkit.spec.reports import HeldRate, Latency, LoadSeries, LoadSlice, ServerMoment, ServerTimes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from benchmarks.plan import LoadPlan, Protocol
-    from benchmarks.served_model import Statistics
+    from benchmarks.served_model import ServedModel, Statistics
     from clients import Duration, ModelStatistics
 
     Rows = np.ndarray[tuple[int], np.dtype[np.void]]
@@ -54,8 +55,9 @@ def series_of(
     *,
     good_ms: float | None = None,
     messages: Mapping[str, str] | None = None,
+    model: int = 0,
 ) -> LoadSeries:
-    """The figures of one protocol.
+    """The figures of one protocol and, in a mix, of one model.
 
     Args:
         plan: what was asked for.
@@ -64,11 +66,12 @@ def series_of(
         window: the measured time.
         good_ms: the longest latency of an answer that counts into the goodput.
         messages: the first message of each reason of failure.
+        model: number of the model in the plan.
 
     Raises:
         UnavailableError: not one request was answered.
     """
-    rows = rows[rows["protocol"] == PROTOCOLS.index(protocol)]
+    rows = rows[(rows["protocol"] == PROTOCOLS.index(protocol)) & (rows["model"] == model)]
     due = rows[(rows["intended"] >= window.begin) & (rows["intended"] < window.end)]
     arrived = rows[(rows["reason"] == Reason.ANSWERED) & (rows["done"] >= window.begin) & (rows["done"] < window.end)]
     failed = due[due["reason"] != Reason.ANSWERED]
@@ -88,8 +91,11 @@ def series_of(
     good = due["reason"] == Reason.ANSWERED
     good &= (due["done"] - due["intended"]) * 1000 <= (np.inf if good_ms is None else good_ms)
     opened = plan.mode == "open"
+    answered = due[due["reason"] == Reason.ANSWERED]
+    first = (answered["first"] - answered["intended"])[np.isfinite(answered["first"])] * 1000
     return LoadSeries(
         protocol=protocol,
+        model=plan.models[model] if plan.mix else "",
         users=plan.users[protocol],
         requests=len(due),
         failures=len(failed),
@@ -107,6 +113,9 @@ def series_of(
         goodput=None if good_ms is None else int(good.sum()) / window.seconds,
         first_messages=messages,
         slices=slices,
+        first_response=_latency(first) if plan.stream and len(first) else None,
+        responses=float(answered["responses"].mean()) if plan.stream and len(answered) else None,
+        rates=_rates(plan, window, due, arrived),
     )
 
 
@@ -118,6 +127,29 @@ def _latency(milliseconds: Floats) -> Latency:
         mean=float(milliseconds.mean()),
         max=float(milliseconds.max()),
     )
+
+
+def _rates(plan: LoadPlan, window: Window, due: Rows, arrived: Rows) -> tuple[HeldRate, ...]:
+    """What each rate that the plan holds for a while led to; nothing where it holds one alone."""
+    pieces = held_pieces(plan.rate or (), plan.seconds)
+    rates = []
+    for begin, end in pieces if len(pieces) > 1 else ():
+        own = due[(due["intended"] >= window.begin + begin) & (due["intended"] < window.begin + end)]
+        came = arrived[(arrived["done"] >= window.begin + begin) & (arrived["done"] < window.begin + end)]
+        waited = own[np.isin(own["reason"], _WAITED)]
+        if len(waited):
+            latency = _latency((waited["done"] - waited["intended"]) * 1000)
+            rates.append(
+                HeldRate(
+                    offered=len(own) / (end - begin),
+                    throughput=len(came) / (end - begin),
+                    failures=int((own["reason"] != Reason.ANSWERED).sum()),
+                    p50=latency.p50,
+                    p95=latency.p95,
+                    p99=latency.p99,
+                )
+            )
+    return tuple(rates)
 
 
 def _slices(window: Window, due: Rows, arrived: Rows) -> tuple[LoadSlice, ...]:
@@ -216,6 +248,25 @@ def _times(model: str, versions: list[ModelStatistics]) -> ServerTimes:
         compute_input_ms=milliseconds(v.compute_input for v in versions),
         compute_infer_ms=milliseconds(v.compute_infer for v in versions),
         compute_output_ms=milliseconds(v.compute_output for v in versions),
+    )
+
+
+def server_moment(times: Iterable[ServerTimes], models: Sequence[ServedModel], begin: float) -> ServerMoment:
+    """One moment of the server's account: milliseconds a request of the tested models, their parts added up."""
+    by_name = {one.model: one for one in times}
+    requests = sum(by_name[model.name].requests for model in models)
+    working = [by_name[name] for name in dict.fromkeys(n for m in models for n in (m.parts or (m.name,)))]
+
+    def milliseconds(field: str) -> float:
+        return float(sum(getattr(one, field) * one.requests for one in working) / max(1, requests))
+
+    return ServerMoment(
+        begin=begin,
+        requests=requests,
+        queue_ms=milliseconds("queue_ms"),
+        compute_input_ms=milliseconds("compute_input_ms"),
+        compute_infer_ms=milliseconds("compute_infer_ms"),
+        compute_output_ms=milliseconds("compute_output_ms"),
     )
 
 

@@ -21,10 +21,10 @@ from locust.exception import StopTest
 from locust.runners import MasterRunner
 
 from benchmarks.arrivals import parse_rate
-from benchmarks.payloads import load_requests, make_requests
-from benchmarks.plan import LoadPlan, plan_from_json
-from benchmarks.records import Reason
-from benchmarks.served_model import read_served_model
+from benchmarks.payloads import load_requests
+from benchmarks.plan import LoadPlan, parse_mix, plan_from_json
+from benchmarks.records import Ending, Reason
+from benchmarks.served_model import requests_of
 from benchmarks.users.grpc_user import GrpcUser
 from benchmarks.users.http_user import HttpUser
 from benchmarks.users.load_run import PULSE_SECONDS, FileLedger, LoadRun, keep_pulse
@@ -51,10 +51,14 @@ GrpcUser.wait_time = HttpUser.wait_time = constant(0)
 
 def add_arguments(parser: LocustArgumentParser) -> None:
     """The options of a run without `tritonkit bench`; the web page shows them too."""
-    parser.add_argument("--model", env_var="TRITON_MODEL", default="", is_required=True, help="the served model")
+    parser.add_argument(
+        "--model", env_var="TRITON_MODEL", default="", is_required=True, help="the served model, or a mix: a=3,b=1"
+    )
     parser.add_argument("--grpc-url", env_var="TRITON_GRPC_URL", default=GRPC_URL, help="for GrpcUser")
     parser.add_argument("--http-url", env_var="TRITON_HTTP_URL", default=HTTP_URL, help="for HttpUser")
     parser.add_argument("--files", env_var="TRITON_FILES", nargs="*", default=[], help="what to send, in turn")
+    parser.add_argument("--sequence-length", type=int, default=0, help="requests in a sequence of a stateful model")
+    parser.add_argument("--stream", action="store_true", help="a gRPC stream for each request, for decoupled models")
     parser.add_argument("--batch", type=int, default=1, help="items in a request")
     parser.add_argument("--rate", default="", help="open loop: requests a second of each user; empty: closed loop")
     parser.add_argument("--deadline", type=float, default=10.0, help="seconds that a request may take")
@@ -63,23 +67,27 @@ def add_arguments(parser: LocustArgumentParser) -> None:
 class LocustLedger:
     """Hands each request to Locust's own statistics."""
 
-    def __init__(self, environment: Environment, model: str) -> None:
+    def __init__(self, environment: Environment, models: tuple[str, ...]) -> None:
         self._environment = environment
-        self._model = model
+        self._models = models
 
     def write(
-        self, *, intended: float, sent: float, done: float, protocol: Protocol, reason: Reason, message: str
+        self, *, intended: float, sent: float, done: float, protocol: Protocol, ending: Ending, model: int
     ) -> None:
         """See `Ledger.write`; in an open loop the latency counts from the intended start."""
         del sent
         self._environment.events.request.fire(  # type: ignore[no-untyped-call]
             request_type=protocol,
-            name=self._model,
+            name=self._models[model],
             response_time=(done - intended) * 1000,
             response_length=0,
-            exception=None if reason is Reason.ANSWERED else RuntimeError(f"{reason.label}: {message}"),
+            exception=None if ending.reason is Reason.ANSWERED else RuntimeError(_told(ending)),
             context={},
         )
+
+
+def _told(ending: Ending) -> str:
+    return f"{ending.reason.label}: {ending.message}"
 
 
 def on_init(environment: Environment, **_: Any) -> None:
@@ -119,13 +127,13 @@ def on_test_start(environment: Environment, **_: Any) -> None:
         return
     try:
         plan = plan_from_options(environment)
-        requests = make_requests(read_served_model(plan), files=plan.files, batch=plan.batch)
+        requests = requests_of(plan)
     except KitError as error:
         logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - the line says it all
         environment.process_exit_code = error.exit_code
         raise StopTest(str(error)) from None
     # Each user is a source of the whole rate, so that the number of users, as the web page sets it, scales the load.
-    run = LoadRun(plan, requests, LocustLedger(environment, plan.model), sources=1)
+    run = LoadRun(plan, requests, LocustLedger(environment, plan.models), sources=1)
     GrpcUser.load_run = HttpUser.load_run = run
     gevent.spawn(run.begin, time.monotonic(), seconds=None)
 
@@ -135,8 +143,12 @@ def plan_from_options(environment: Environment) -> LoadPlan:
     options = environment.parsed_options
     assert options is not None  # noqa: S101 - Locust has parsed its command line by now
     users = options.num_users or 1
+    model, mix = parse_mix(options.model)
     return LoadPlan(
-        model=options.model,
+        model=model,
+        mix=mix,
+        sequence_length=options.sequence_length,
+        stream=options.stream,
         grpc_url=options.grpc_url if GrpcUser in environment.user_classes else None,
         http_url=options.http_url if HttpUser in environment.user_classes else None,
         grpc_users=users,

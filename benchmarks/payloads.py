@@ -33,14 +33,44 @@ class EncodedRequest:
     """One request, ready for either protocol.
 
     Attributes:
+        model: the served name.
+        number: which of the models of a mix that is.
         grpc: the serialised `ModelInferRequest`.
         http: the body of `POST /v2/models/NAME/infer`.
         http_header_length: bytes of the body that are JSON.
     """
 
+    model: str
+    number: int = 0
     grpc: bytes
     http: bytes
     http_header_length: int
+
+    def in_sequence(self, correlation: int, *, start: bool, end: bool) -> EncodedRequest:
+        """The same request as a step of a sequence (Triton's sequence extension).
+
+        Args:
+            correlation: number of the sequence, not 0.
+            start: whether it is the first step.
+            end: whether it is the last.
+        """
+        from tritonclient.grpc.service_pb2 import ModelInferRequest  # noqa: PLC0415 - importing this must stay light
+
+        more = ModelInferRequest()
+        more.parameters["sequence_id"].int64_param = correlation
+        more.parameters["sequence_start"].bool_param = start
+        more.parameters["sequence_end"].bool_param = end
+        # The header's parameters stand last: its end is that of two objects.
+        step = json.dumps({"sequence_id": correlation, "sequence_start": start, "sequence_end": end})
+        head = self.http[: self.http_header_length - 2] + f", {step[1:]}}}".encode()
+        return EncodedRequest(
+            model=self.model,
+            number=self.number,
+            # Two messages of protobuf, one after the other, are read as one with the fields of both.
+            grpc=self.grpc + more.SerializeToString(),
+            http=head + self.http[self.http_header_length :],
+            http_header_length=len(head),
+        )
 
 
 def make_requests(
@@ -50,6 +80,7 @@ def make_requests(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     batch: int = 1,
     seed: int = 0,
+    number: int = 0,
 ) -> tuple[EncodedRequest, ...]:
     """Requests for `model`, from the user's files or of random numbers.
 
@@ -59,6 +90,7 @@ def make_requests(
         shapes: dimensions, without the batch's, of inputs that leave theirs open.
         batch: items in a request; with a model that does not batch, 1.
         seed: of the random numbers.
+        number: the model's number in a mix.
 
     Raises:
         InputError: a file cannot be read or does not fit, a shape is missing, or the model does not batch.
@@ -73,7 +105,7 @@ def make_requests(
     if model.batches:
         items = [_stacked([items[(first + i) % len(items)] for i in range(batch)]) for first in range(len(items))]
     bfloat16 = frozenset(tensor.name for tensor in model.inputs if tensor.datatype == "BF16")
-    return tuple(encode(model.name, item, bfloat16=bfloat16) for item in items)
+    return tuple(encode(model.name, item, bfloat16=bfloat16, number=number) for item in items)
 
 
 def _random_item(
@@ -161,13 +193,16 @@ def _stacked(items: list[dict[str, Array]]) -> dict[str, Array]:
     return {name: np.stack([item[name] for item in items]) for name in items[0]}
 
 
-def encode(model: str, tensors: Mapping[str, Array], *, bfloat16: frozenset[str] = frozenset()) -> EncodedRequest:
+def encode(
+    model: str, tensors: Mapping[str, Array], *, bfloat16: frozenset[str] = frozenset(), number: int = 0
+) -> EncodedRequest:
     """One request with `tensors` as its inputs, batch dimension included; all outputs are asked for, in binary.
 
     Args:
         model: the served name.
         tensors: input arrays by name; arrays of objects hold bytes.
         bfloat16: names of the 16-bit arrays that hold BF16 numbers.
+        number: the model's number in a mix.
     """
     from tritonclient.grpc.service_pb2 import ModelInferRequest  # noqa: PLC0415 - importing benchmarks must stay light
 
@@ -190,7 +225,11 @@ def encode(model: str, tensors: Mapping[str, Array], *, bfloat16: frozenset[str]
         raw.append(content)
     header = json.dumps({"inputs": described, "parameters": {"binary_data_output": True}}).encode()
     return EncodedRequest(
-        grpc=message.SerializeToString(), http=b"".join((header, *raw)), http_header_length=len(header)
+        model=model,
+        number=number,
+        grpc=message.SerializeToString(),
+        http=b"".join((header, *raw)),
+        http_header_length=len(header),
     )
 
 
@@ -211,16 +250,19 @@ def save_requests(requests: Sequence[EncodedRequest], folder: Path) -> None:
     for i, request in enumerate(requests):
         (folder / f"{i:06}.grpc").write_bytes(request.grpc)
         (folder / f"{i:06}.http").write_bytes(request.http)
-    (folder / "lengths.json").write_text(json.dumps([request.http_header_length for request in requests]))
+    facts = [[request.model, request.number, request.http_header_length] for request in requests]
+    (folder / "requests.json").write_text(json.dumps(facts))
 
 
 def load_requests(folder: Path) -> tuple[EncodedRequest, ...]:
     """The requests that `save_requests` wrote."""
     return tuple(
         EncodedRequest(
+            model=model,
+            number=number,
             grpc=(folder / f"{i:06}.grpc").read_bytes(),
             http=(folder / f"{i:06}.http").read_bytes(),
             http_header_length=length,
         )
-        for i, length in enumerate(json.loads((folder / "lengths.json").read_text()))
+        for i, (model, number, length) in enumerate(json.loads((folder / "requests.json").read_text()))
     )

@@ -5,7 +5,9 @@ Times are seconds on the monotonic clock, which all processes of one machine sha
 
 from __future__ import annotations
 
+import math
 import struct
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -18,8 +20,19 @@ if TYPE_CHECKING:
     from benchmarks.plan import Protocol
 
 PROTOCOLS: tuple[Protocol, ...] = ("grpc", "http")
-_PACKED = struct.Struct("<dddBB")
-RECORD = np.dtype([("intended", "<f8"), ("sent", "<f8"), ("done", "<f8"), ("protocol", "u1"), ("reason", "u1")])
+_PACKED = struct.Struct("<ddddIBBB")
+RECORD = np.dtype(
+    [
+        ("intended", "<f8"),
+        ("sent", "<f8"),
+        ("first", "<f8"),
+        ("done", "<f8"),
+        ("responses", "<u4"),
+        ("protocol", "u1"),
+        ("reason", "u1"),
+        ("model", "u1"),
+    ]
+)
 PULSE = np.dtype([("at", "<f8"), ("cpu", "<f8"), ("lag", "<f8")])
 """A generator process about itself: seconds of CPU so far, and how late this pulse was."""
 _PACKED_PULSE = struct.Struct("<ddd")
@@ -102,9 +115,33 @@ def _reason_told(message: str) -> Reason | None:
     return None
 
 
-def pack_record(intended: float, sent: float, done: float, protocol: Protocol, reason: Reason) -> bytes:
-    """One record as it stands in the file; `sent` is NaN for a request that never was."""
-    return _PACKED.pack(intended, sent, done, PROTOCOLS.index(protocol), reason)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How one request ended.
+
+    Attributes:
+        reason: whether it was answered, or why not.
+        message: the server's words, if it failed.
+        first: when the first response of a stream came, on the monotonic clock; NaN without a stream.
+        responses: how many responses a stream brought.
+    """
+
+    reason: Reason
+    message: str = ""
+    first: float = math.nan
+    responses: int = 1
+
+
+ANSWERED = Ending(reason=Reason.ANSWERED)
+
+
+def pack_record(
+    *, intended: float, sent: float, done: float, protocol: Protocol, ending: Ending, model: int = 0
+) -> bytes:
+    """One record as it stands in the file; `sent` is NaN for a request that never was, `model` the number in a mix."""
+    return _PACKED.pack(
+        intended, sent, ending.first, done, ending.responses, PROTOCOLS.index(protocol), ending.reason, model
+    )
 
 
 def pack_pulse(at: float, cpu: float, lag: float) -> bytes:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.payloads import make_requests
 from tritonkit.spec.errors import InputError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from benchmarks.payloads import EncodedRequest
     from benchmarks.plan import LoadPlan
     from clients import Client, ModelStatistics, TensorMetadata
 
@@ -38,27 +41,61 @@ Statistics = dict[tuple[str, str], "ModelStatistics"]
 """The totals of each model and version."""
 
 
-def read_served_model(plan: LoadPlan) -> ServedModel:
-    """Asks the server for the inputs and the parts of the plan's model.
+def requests_of(plan: LoadPlan) -> tuple[EncodedRequest, ...]:
+    """The requests that the plan asks for, of each of its models.
+
+    Raises:
+        UnavailableError: the server does not answer.
+        InputError: it does not serve a model, or the files or shapes do not fit it.
+    """
+    return tuple(
+        request
+        for number, name in enumerate(plan.models)
+        for request in make_requests(
+            read_served_model(plan, name),
+            files=_files_for(name, plan),
+            shapes=dict(plan.shapes),
+            batch=plan.batch,
+            seed=plan.seed,
+            number=number,
+        )
+    )
+
+
+def _files_for(name: str, plan: LoadPlan) -> tuple[Path, ...]:
+    """The plan's files for a model; in a mix `NAME:PATH` is a file for that model alone."""
+    if not plan.mix:
+        return plan.files
+    named = [(str(file).partition(":"), file) for file in plan.files]
+    return tuple(
+        Path(rest) if owner == name else file
+        for (owner, colon, rest), file in named
+        if owner == name or not (colon and owner in plan.models)
+    )
+
+
+def read_served_model(plan: LoadPlan, name: str | None = None) -> ServedModel:
+    """Asks the server for the inputs and the parts of the model `name`, or of the plan's.
 
     Raises:
         UnavailableError: the server does not answer.
         InputError: it does not serve the model.
     """
+    name = name or plan.model
     with _asking(plan) as client:
-        metadata = client.metadata(plan.model)
-        config = client.config(plan.model)
+        metadata = client.metadata(name)
+        config = client.config(name)
     optional = {tensor["name"] for tensor in config.get("input", ()) if tensor.get("optional")}
     return ServedModel(
-        name=plan.model,
+        name=name,
         inputs=tuple(tensor for tensor in metadata.inputs if tensor.name not in optional),
         batches=int(config.get("max_batch_size", 0)) > 0,
         parts=tuple(dict.fromkeys(s["model_name"] for s in config.get("ensemble_scheduling", {}).get("step", ()))),
     )
 
 
-def read_statistics(plan: LoadPlan, model: ServedModel) -> Statistics:
-    """The totals of the model and of each of its parts, by name and version.
+def read_statistics(plan: LoadPlan, models: Sequence[ServedModel]) -> Statistics:
+    """The totals of the models and of each of their parts, by name and version.
 
     Raises:
         UnavailableError: the server does not answer, or keeps its statistics to itself.
@@ -66,7 +103,7 @@ def read_statistics(plan: LoadPlan, model: ServedModel) -> Statistics:
     with _asking(plan) as client:
         return {
             (totals.model, totals.version): totals
-            for name in (model.name, *model.parts)
+            for name in dict.fromkeys(name for model in models for name in (model.name, *model.parts))
             for totals in client.statistics(name)
         }
 

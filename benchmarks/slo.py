@@ -86,7 +86,9 @@ def _term(text: str) -> Term:
 def judge(objective: Objective, series: Sequence[LoadSeries]) -> ObjectiveVerdict:
     """Whether every term is met for every protocol; a protocol without requests meets none."""
     terms = tuple(
-        ObjectiveTerm(term=term.text, protocol=one.protocol, got=got, met=one.requests > 0 and term.met_by(got))
+        ObjectiveTerm(
+            term=term.text, protocol=one.protocol, model=one.model, got=got, met=one.requests > 0 and term.met_by(got)
+        )
         for term in objective.terms
         for one in series
         for got in [_figure(one, term.metric)]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.slo import Objective
-    from tritonkit.spec.tuning import RateStep, Setting, TunedPoint
+    from tritonkit.spec.tuning import RateStep, Setting, TunedPoint, TuningReport
 
 _SHORT_OF = 0.9
 """What a rate that was missed counts, where no lower one was tried: the truth lies somewhere below it."""
@@ -81,3 +82,67 @@ def _part_of_the_way(met: RateStep, missed: RateStep, objective: Objective) -> f
         if high > term.limit > low > 0:
             parts.append(math.log(term.limit / low) / math.log(high / low))
     return min(parts, default=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """One setting in the order of merit.
+
+    Attributes:
+        setting: the setting.
+        words: the same, to be read.
+        rate: mean over its looks of the highest rate that met the objective; 0 if none did.
+        looks: how often it was looked at.
+        why: why it won, or why it lost.
+    """
+
+    setting: Setting
+    words: str
+    rate: float
+    looks: int
+    why: str
+
+
+def ranked(report: TuningReport) -> tuple[Ranked, ...]:
+    """Every setting that was looked at, the winner first, and why the others lost."""
+    looks: dict[Setting, list[TunedPoint]] = {}
+    for point in report.points:
+        looks.setdefault(point.setting, []).append(point)
+    order = sorted(
+        looks,
+        key=lambda one: (one == report.winner, statistics.fmean(p.promise for p in looks[one])),
+        reverse=True,
+    )
+    best = statistics.fmean(p.rate for p in looks[report.winner]) if report.winner else 0.0
+    return tuple(
+        Ranked(
+            setting=setting,
+            words=in_words(setting),
+            rate=statistics.fmean(p.rate for p in looks[setting]),
+            looks=len(looks[setting]),
+            why=_why(looks[setting], won=setting == report.winner, best=best),
+        )
+        for setting in order
+    )
+
+
+def _why(looks: Sequence[TunedPoint], *, won: bool, best: float) -> str:
+    last = looks[-1]
+    if won:
+        return "the winner"
+    if last.verdict == "does not load":
+        return f"does not load: {last.reason}"
+    if last.verdict == "hopeless":
+        return f"given up early: {last.reason}"
+    rate = statistics.fmean(point.rate for point in looks)
+    behind = f"{rate / best - 1:+.0%} of the winner's rate; " if best and rate else ""
+    return f"{behind}{last.reason}"
+
+
+def in_words(setting: Setting) -> str:
+    """`setting` in a few words."""
+    words = [setting.variant, f"{setting.instances} x {setting.threads or '-'} threads"]
+    words += [f"batch {setting.max_batch_size}", f"delay {setting.max_queue_delay_microseconds} us"]
+    if setting.preprocess_instances is not None:
+        words.append(f"{setting.preprocess_instances} preprocessing")
+    return ", ".join(words)

@@ -142,7 +142,7 @@ def tune(
             looker = _Looker(server, scratch, _mountain(built, plan, server), built.report.name)
 
             def look(setting: Setting, best: float) -> TunedPoint:
-                watch(_progress(looked, len(known), points, began, in_words(setting)))
+                watch(_progress(looked, len(known), points, began, outcome.in_words(setting)))
                 return looker.look(setting, best)
 
             for point in search(space, look, points=points, seed=plan.seed, known=known):
@@ -164,7 +164,7 @@ def tune(
         seconds=time.monotonic() - began,
         machine=f"{platform.system()} {platform.release()}, {platform.machine()}",
         cores=os.cpu_count() or 1,
-        tools={name: version(name) for name in ("optuna", "locust", "grpcio")} | {"server": "triton"},
+        tools={name: version(name) for name in ("optuna", "locust", "grpcio")},
         command=command,
         notes=_notes(len(known), looked, points),
     )
@@ -261,15 +261,6 @@ def _progress(
         doing=doing,
         point=point,
     )
-
-
-def in_words(setting: Setting) -> str:
-    """`setting` in a few words."""
-    words = [setting.variant, f"{setting.instances} x {setting.threads or '-'} threads"]
-    words += [f"batch {setting.max_batch_size}", f"delay {setting.max_queue_delay_microseconds} us"]
-    if setting.preprocess_instances is not None:
-        words.append(f"{setting.preprocess_instances} preprocessing")
-    return ", ".join(words)
 
 
 def _notes(known: int, looked: list[TunedPoint], points: int) -> tuple[str, ...]:

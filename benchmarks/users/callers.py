@@ -10,13 +10,15 @@ tritonclient, which is ample, so no engine of another kind is needed beside Locu
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, Protocol
 
 import grpc
 import grpc.experimental.gevent
 from geventhttpclient import HTTPClient
 
-from benchmarks.records import Reason, grpc_reason, http_reason
+from benchmarks.records import ANSWERED, Ending, Reason, grpc_reason, http_reason
 from clients.addresses import parse_address
 
 if TYPE_CHECKING:
@@ -36,23 +38,32 @@ _CHANNEL_OPTIONS = (
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
 _CONNECT_SECONDS = 5.0
+_ERROR_TAG = b"\x0a"
+"""The first byte of a `ModelStreamInferResponse` that carries `error_message`, its field 1, and no response."""
 
 
 class Caller(Protocol):
     """One user's connection to the server."""
 
-    def call(self, request: EncodedRequest) -> tuple[Reason, str]:
-        """Sends `request`, waits, and says how it ended, with the server's words if it failed."""
+    def call(self, request: EncodedRequest) -> Ending:
+        """Sends `request`, waits, and says how it ended."""
 
     def close(self) -> None:
         """Ends the connection."""
 
 
 class GrpcCaller:
-    """gRPC: one channel, any number of calls at a time."""
+    """gRPC: one channel, any number of calls at a time.
 
-    def __init__(self, url: str, *, deadline_seconds: float) -> None:
+    Args:
+        url: `grpc://HOST:PORT`, or `grpcs://`.
+        deadline_seconds: of a request.
+        stream: whether each request has a stream of its own, which ends with its last response.
+    """
+
+    def __init__(self, url: str, *, deadline_seconds: float, stream: bool) -> None:
         self._deadline_seconds = deadline_seconds
+        self._stream = stream
         address = parse_address(url)
         self._channel = (
             grpc.secure_channel(address.netloc, grpc.ssl_channel_credentials(), options=_CHANNEL_OPTIONS)
@@ -63,27 +74,49 @@ class GrpcCaller:
         self._infer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(
             "/inference.GRPCInferenceService/ModelInfer"
         )
+        self._infer_stream: grpc.StreamStreamMultiCallable[bytes, bytes] = self._channel.stream_stream(
+            "/inference.GRPCInferenceService/ModelStreamInfer"
+        )
 
-    def call(self, request: EncodedRequest) -> tuple[Reason, str]:
+    def call(self, request: EncodedRequest) -> Ending:
         """See `Caller.call`."""
         try:
+            if self._stream:
+                return self._call_stream(request)
             self._infer(request.grpc, timeout=self._deadline_seconds)
         except grpc.RpcError as error:
             message = error.details() or ""
-            return grpc_reason(error.code().name, message), message
-        return Reason.ANSWERED, ""
+            return Ending(reason=grpc_reason(error.code().name, message), message=message)
+        return ANSWERED
+
+    def _call_stream(self, request: EncodedRequest) -> Ending:
+        """One request on a stream that is then closed from here: the server ends it after the last response."""
+        first, responses = math.nan, 0
+        for response in self._infer_stream(iter((request.grpc,)), timeout=self._deadline_seconds):
+            first = time.monotonic() if responses == 0 else first
+            responses += 1
+            if response[:1] == _ERROR_TAG:
+                message = _streamed_error(response)
+                return Ending(reason=grpc_reason("UNKNOWN", message), message=message, first=first)
+        return Ending(reason=Reason.ANSWERED, first=first, responses=responses)
 
     def close(self) -> None:
         """See `Caller.close`."""
         self._channel.close()
 
 
+def _streamed_error(response: bytes) -> str:
+    from tritonclient.grpc.service_pb2 import ModelStreamInferResponse  # noqa: PLC0415 - only a failure needs it
+
+    return str(ModelStreamInferResponse.FromString(response).error_message)
+
+
 class HttpCaller:
     """HTTP/1.1 with kept-alive connections: as many at a time as `connections`."""
 
-    def __init__(self, url: str, *, model: str, deadline_seconds: float, connections: int) -> None:
+    def __init__(self, url: str, *, deadline_seconds: float, connections: int) -> None:
         address = parse_address(url)
-        self._path = f"{address.path}/v2/models/{model}/infer"
+        self._base = f"{address.path}/v2/models"
         self._client = HTTPClient(
             address.host,
             address.port,
@@ -93,23 +126,23 @@ class HttpCaller:
             network_timeout=deadline_seconds,
         )
 
-    def call(self, request: EncodedRequest) -> tuple[Reason, str]:
+    def call(self, request: EncodedRequest) -> Ending:
         """See `Caller.call`."""
         headers = {
             "Inference-Header-Content-Length": str(request.http_header_length),
             "Content-Type": "application/octet-stream",
         }
         try:
-            answer = self._client.post(self._path, request.http, headers)
+            answer = self._client.post(f"{self._base}/{request.model}/infer", request.http, headers)
             body = answer.read()
         except TimeoutError as error:
-            return Reason.DEADLINE, str(error)
+            return Ending(reason=Reason.DEADLINE, message=str(error))
         except (OSError, EOFError) as error:
-            return Reason.UNREACHABLE, repr(error)
+            return Ending(reason=Reason.UNREACHABLE, message=repr(error))
         if answer.status_code == 200:
-            return Reason.ANSWERED, ""
+            return ANSWERED
         message = bytes(body[:500]).decode(errors="replace")
-        return http_reason(answer.status_code, message), message
+        return Ending(reason=http_reason(answer.status_code, message), message=message)
 
     def close(self) -> None:
         """See `Caller.close`."""

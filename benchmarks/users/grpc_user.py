@@ -23,7 +23,7 @@ class GrpcUser(User):
     def on_start(self) -> None:
         """Opens this user's channel."""
         plan = self.load_run.plan
-        self._caller = GrpcCaller(str(plan.grpc_url), deadline_seconds=plan.deadline_seconds)
+        self._caller = GrpcCaller(str(plan.grpc_url), deadline_seconds=plan.deadline_seconds, stream=plan.stream)
 
     @task
     def ask(self) -> None:

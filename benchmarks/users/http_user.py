@@ -25,7 +25,6 @@ class HttpUser(User):
         plan = self.load_run.plan
         self._caller = HttpCaller(
             str(plan.http_url),
-            model=plan.model,
             deadline_seconds=plan.deadline_seconds,
             connections=1 if plan.mode == "closed" else places_of(plan),
         )

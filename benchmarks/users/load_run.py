@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import random
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,13 +13,14 @@ import gevent
 from gevent.event import Event
 
 from benchmarks.arrivals import delayed, source_starts
-from benchmarks.records import Reason, pack_pulse, pack_record
+from benchmarks.records import Ending, Reason, pack_pulse, pack_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from benchmarks import plan as plans
+    from benchmarks.arrivals import RateProfile
     from benchmarks.payloads import EncodedRequest
 
 PULSE_SECONDS = 0.1
@@ -28,9 +30,9 @@ class Ledger(Protocol):
     """Takes down how each request ended."""
 
     def write(
-        self, *, intended: float, sent: float, done: float, protocol: plans.Protocol, reason: Reason, message: str
+        self, *, intended: float, sent: float, done: float, protocol: plans.Protocol, ending: Ending, model: int
     ) -> None:
-        """One request; times on the monotonic clock, `sent` NaN if it never was."""
+        """One request; times on the monotonic clock, `sent` NaN if it never was; `model` is its number in the plan."""
 
 
 class LoadRun:
@@ -56,7 +58,12 @@ class LoadRun:
         self.begun = Event()
         self._began_at = 0.0
         self.ends_at = float("inf")
-        self._requests = itertools.cycle(requests)
+        turns = [itertools.cycle([r for r in requests if r.number == i]) for i in range(len(plan.models))]
+        self._turns = turns
+        self._weights = [weight for _, weight in plan.mix]
+        self._rng = random.Random(f"{plan.seed}/{os.getpid()}")  # noqa: S311 - a mix, no secret
+        # Correlation numbers must not meet those of another process, on whatever machine.
+        self._sequences = itertools.count((random.SystemRandom().getrandbits(30) << 32) + 1)
         self._sources = sources
         self._indices = itertools.count()
 
@@ -73,28 +80,41 @@ class LoadRun:
         return time.monotonic() >= self.ends_at
 
     def next_request(self) -> EncodedRequest:
-        """The payloads in turn."""
-        return next(self._requests)
+        """The payloads of a model in turn; of a mix, of one of its models by chance."""
+        if not self._weights:
+            return next(self._turns[0])
+        return next(self._rng.choices(self._turns, self._weights)[0])
+
+    def next_sequence(self) -> int:
+        """A correlation number that no other sequence has."""
+        return next(self._sequences)
 
     def starts(self, *, worker: int, workers: int) -> Iterator[float]:
         """When one more source of this process must start its requests, on the monotonic clock, until the end.
 
         The sources share the plan's rate evenly; of even spacing each takes its own phase.
         """
-        if self.plan.rate is None:
-            return
         index = next(self._indices) * workers + worker
-        for start in source_starts(
-            delayed(self.plan.rate, self.plan.warmup_seconds),
-            spacing=self.plan.spacing,
-            seed=self.plan.seed,
-            index=index,
-            sources=self._sources,
-        ):
+        for start in self._schedule(index):
             due = self._began_at + start
             if due >= self.ends_at:
                 return
             yield due
+
+    def _schedule(self, index: int) -> Iterator[float]:
+        """Seconds from the beginning of the warm-up at which source number `index` has a request due."""
+        plan = self.plan
+        if plan.rate is not None:
+            yield from self._at_rate(delayed(plan.rate, plan.warmup_seconds), index)
+        elif plan.trace:
+            mean = ((0.0, len(plan.trace) / plan.seconds),)
+            yield from itertools.takewhile(lambda start: start < plan.warmup_seconds, self._at_rate(mean, index))
+            yield from (plan.warmup_seconds + at for at in plan.trace[index :: self._sources])
+
+    def _at_rate(self, profile: RateProfile, index: int) -> Iterator[float]:
+        return source_starts(
+            profile, spacing=self.plan.spacing, seed=self.plan.seed, index=index, sources=self._sources
+        )
 
 
 class FileLedger:
@@ -106,12 +126,14 @@ class FileLedger:
         self._messages: dict[str, str] = {}
 
     def write(
-        self, *, intended: float, sent: float, done: float, protocol: plans.Protocol, reason: Reason, message: str
+        self, *, intended: float, sent: float, done: float, protocol: plans.Protocol, ending: Ending, model: int
     ) -> None:
         """See `Ledger.write`."""
-        self._pending += pack_record(intended, sent, done, protocol, reason)
-        if reason is not Reason.ANSWERED:
-            self._messages.setdefault(reason.label, message)
+        self._pending += pack_record(
+            intended=intended, sent=sent, done=done, protocol=protocol, ending=ending, model=model
+        )
+        if ending.reason is not Reason.ANSWERED:
+            self._messages.setdefault(ending.reason.label, ending.message)
 
     def flush(self) -> None:
         """Brings what is pending to the disk."""

@@ -9,28 +9,47 @@ from typing import TYPE_CHECKING
 import gevent
 from gevent.pool import Pool
 
-from benchmarks.records import Reason
+from benchmarks.records import Ending, Reason
 
 if TYPE_CHECKING:
+    from benchmarks.payloads import EncodedRequest
     from benchmarks.plan import Protocol
     from benchmarks.users.callers import Caller
     from benchmarks.users.load_run import LoadRun
 
 _NEVER = float("nan")
+_UNSENT = Ending(reason=Reason.UNSENT)
 
 
 def send_one(run: LoadRun, caller: Caller, protocol: Protocol, *, intended: float | None = None) -> None:
-    """Sends the next request now and writes down how it ended; without `intended`, it was due now."""
+    """Sends the next request now, or a whole sequence, and writes down how it ended.
+
+    Without `intended`, it was due now. The further steps of a sequence are due when the answer before them has come;
+    after a failure the rest of it is left out, since the server has lost the sequence's state or never had it.
+    """
+    length = run.plan.sequence_length
+    if not length:
+        _send(run, caller, protocol, run.next_request(), intended)
+        return
+    correlation = run.next_sequence()
+    for step in range(length):
+        request = run.next_request().in_sequence(correlation, start=step == 0, end=step == length - 1)
+        if _send(run, caller, protocol, request, intended if step == 0 else None).reason is not Reason.ANSWERED:
+            return
+
+
+def _send(run: LoadRun, caller: Caller, protocol: Protocol, request: EncodedRequest, intended: float | None) -> Ending:
     sent = time.monotonic()
-    reason, message = caller.call(run.next_request())
+    ending = caller.call(request)
     run.ledger.write(
         intended=sent if intended is None else intended,
         sent=sent,
         done=time.monotonic(),
         protocol=protocol,
-        reason=reason,
-        message=message,
+        ending=ending,
+        model=request.number,
     )
+    return ending
 
 
 def send_when_due(run: LoadRun, caller: Caller, protocol: Protocol, *, places: int, worker: int, workers: int) -> None:
@@ -55,8 +74,8 @@ def send_when_due(run: LoadRun, caller: Caller, protocol: Protocol, *, places: i
                     sent=_NEVER,
                     done=time.monotonic(),
                     protocol=protocol,
-                    reason=Reason.UNSENT,
-                    message="",
+                    ending=_UNSENT,
+                    model=run.next_request().number,
                 )
         pool.join(timeout=run.plan.deadline_seconds)
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -11,7 +13,8 @@ from pydantic import ValidationError
 
 from benchmarks.arrivals import parse_rate
 from benchmarks.compare import LEAST_CHANGE, compare
-from benchmarks.plan import LoadPlan
+from benchmarks.plan import LoadPlan, parse_mix
+from benchmarks.replay import read_trace
 from benchmarks.run import run_load
 from tritonkit.commands import console, exit_codes
 from tritonkit.spec.errors import InputError
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """tritonkit bench grpc://127.0.0.1:8001 http://127.0.0.1:8000 efficientnet_lite0 --files cat.jpg
   tritonkit bench grpc://127.0.0.1:8001 efficientnet_lite0 --files cat.jpg --rate 50 --slo "p99<200ms,errors<0.1%"
+  tritonkit bench grpc://127.0.0.1:8001 resnet=3,bert=1 --replay trace.json --out load.json
   tritonkit bench compare before.json after.json"""
 
 
@@ -57,8 +61,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="open loop: requests a second in all, whether or not they are answered: 200, 50..400 (ramp), 50,100,200 "
         "(steps), 100^400 (spike); without it, a closed loop: each user waits for its answer",
     )
+    load.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="open loop in the rhythm of a recorded trace: a time in seconds a line, or Triton's own trace file",
+    )
+    load.add_argument(
+        "--sequence", type=int, default=0, metavar="N", help="for a stateful model: N requests make a sequence"
+    )
+    load.add_argument(
+        "--stream",
+        action="store_true",
+        help="for a decoupled model: a gRPC stream for each request, to its last answer",
+    )
     load.add_argument("--even", action="store_true", help="open loop: evenly spaced, not as independent callers arrive")
-    load.add_argument("--seconds", type=float, default=10.0, help="measured time (default: %(default)s)")
+    load.add_argument("--seconds", type=float, help="measured time (default: 10, or as long as the trace)")
     load.add_argument("--warmup", type=float, default=2.0, metavar="SECONDS", help="before it (default: %(default)s)")
     load.add_argument(
         "--deadline", type=float, default=10.0, metavar="SECONDS", help="of a request (default: %(default)s)"
@@ -72,7 +90,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     result.add_argument(
         "--slo", default="", metavar="TEXT", help='such as "p99<50ms,errors<0.1%%"; exit code 1 if it is missed'
     )
-    result.add_argument("--out", type=Path, metavar="FILE", help="write the report as JSON")
+    result.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write the report as JSON, with a page (.html) and a table (.csv) beside",
+    )
+    result.add_argument("--metrics", metavar="URL", help="Triton's metrics, for the use of its GPUs")
     result.add_argument(
         "--least-change",
         type=float,
@@ -91,12 +115,28 @@ def run(args: argparse.Namespace) -> int:
         report = run_load(plan, objective=args.slo, progress=line.note, command=_command())
         line.done(f"{sum(series.requests for series in report.series)} requests")
     if args.out:
-        args.out.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        _write(report, args.out)
     if args.json:
         console.print_json(report)
     else:
         console.emit(_text(report))
     return exit_codes.NO if report.objective is not None and not report.objective.met else exit_codes.OK
+
+
+def _write(report: LoadReport, out: Path) -> None:
+    from benchmarks.csv_table import csv_table  # noqa: PLC0415 - only a report that is kept needs them
+    from tritonkit.report import draw_load_page  # noqa: PLC0415
+
+    texts = {
+        out: report.model_dump_json(indent=1) + "\n",
+        out.with_suffix(".html"): draw_load_page(report),
+        out.with_suffix(".csv"): csv_table(report),
+    }
+    for path, text in texts.items():
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError("the report cannot be written", where=path, got=error.strerror) from None
 
 
 def _command() -> str:
@@ -116,16 +156,27 @@ def _plan(args: argparse.Namespace) -> LoadPlan:
         raise InputError(
             "one address of each protocol can be tested", got=", ".join(urls), expected="grpc:// or http:// or both"
         )
+    if args.replay and args.rate:
+        raise InputError("a trace has its own times", got="--rate and --replay", expected="one of them")
+    trace = read_trace(args.replay) if args.replay else ()
+    # The last request must fall into the measured time too.
+    seconds = args.seconds or (math.ceil(trace[-1] + 0.001) if trace else 10.0)
+    model, mix = parse_mix(model)
     return LoadPlan(
         model=model,
+        mix=mix,
+        trace=trace,
+        sequence_length=args.sequence,
+        stream=args.stream,
+        metrics_url=args.metrics,
         grpc_url=by_scheme.get("grpc"),
         http_url=by_scheme.get("http"),
-        seconds=args.seconds,
+        seconds=seconds,
         warmup_seconds=args.warmup,
         grpc_users=args.users,
         http_users=args.users,
-        mode="open" if args.rate else "closed",
-        rate=parse_rate(args.rate, args.seconds) if args.rate else None,
+        mode="open" if args.rate or args.replay else "closed",
+        rate=parse_rate(args.rate, seconds) if args.rate else None,
         spacing="even" if args.even else "poisson",
         files=tuple(args.files),
         shapes=tuple(_shape(text) for text in args.shape),
@@ -147,10 +198,18 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
 
 def _text(report: LoadReport) -> str:
     rows = [_row(series) for series in report.series]
-    header = ("protocol", "users", "answers/s", "p50 ms", "p95 ms", "p99 ms", "p99, 95 % sure", "max ms", "failed")
-    parts = [console.table(header, rows, right=range(1, 9))]
+    header = ("protocol", "users", "offered/s", "answers/s", "good/s", "95 % sure", "max ms", "failed")
+    parts = [console.table(header, rows, right=range(1, 8)), _latency_table(report)]
+    streams = [
+        f"{_name(one)}: {one.responses:.1f} responses a request, the first after {one.first_response.p50:.1f} ms (p50), "
+        f"{one.first_response.p99:.1f} ms (p99)"
+        for one in report.series
+        if one.first_response is not None and one.responses is not None
+    ]
+    if streams:
+        parts.append("\n".join(streams))
     failures = [
-        f"{series.protocol}: {count} {reason}" + _quoted(series.first_messages.get(reason))
+        f"{_name(series)}: {count} {reason}" + _quoted(series.first_messages.get(reason))
         for series in report.series
         for reason, count in series.failure_reasons.items()
     ]
@@ -163,18 +222,38 @@ def _text(report: LoadReport) -> str:
 
 
 def _row(series: LoadSeries) -> tuple[object, ...]:
-    low, high = series.latency_low, series.latency_high
+    interval = series.throughput_interval
     return (
-        series.protocol,
+        _name(series),
         series.users,
+        "" if series.offered is None else f"{series.offered:.1f}",
         f"{series.throughput:.1f}",
-        f"{series.latency.p50:.1f}",
-        f"{series.latency.p95:.1f}",
-        f"{series.latency.p99:.1f}",
-        f"{low.p99:.1f} to {high.p99:.1f}" if low and high else "",
+        "" if series.goodput is None else f"{series.goodput:.1f}",
+        f"{interval[0]:.1f} to {interval[1]:.1f}" if interval else "",
         f"{series.latency.max:.1f}",
         series.failures,
     )
+
+
+def _name(series: LoadSeries) -> str:
+    return f"{series.protocol} {series.model}".strip()
+
+
+def _latency_table(report: LoadReport) -> str:
+    """Each percentile with the interval in which it surely lies."""
+    rows = [
+        (_name(one), *(_with_interval(one, name) for name in ("p50", "p90", "p95", "p99", "p999", "mean")))
+        for one in report.series
+    ]
+    header = ("ms (95 % sure)", "p50", "p90", "p95", "p99", "p99.9", "mean")
+    return console.table(header, rows, right=range(1, 7))
+
+
+def _with_interval(series: LoadSeries, name: str) -> str:
+    text = f"{getattr(series.latency, name):.1f}"
+    if series.latency_low is None or series.latency_high is None:
+        return text
+    return f"{text} ({getattr(series.latency_low, name):.1f}-{getattr(series.latency_high, name):.1f})"
 
 
 def _quoted(message: str | None) -> str:
@@ -209,14 +288,22 @@ def _remarks(report: LoadReport) -> list[str]:
     machine = "" if report.machine_cpu is None else f"; its machine {report.machine_cpu:.2f} of {report.cores} cores"
     lines = [loop, f"generator: {report.generator_cpu:.2f} cores{ceiling}{machine}"]
     if report.limited_by_generator:
-        lines.append(f"LIMITED BY THE GENERATOR, not the server: {report.limit_reason}")
+        lines.append(_red(f"LIMITED BY THE GENERATOR, not the server: {report.limit_reason}"))
+    lines += [f"GPU {use.gpu}: {use.utilisation:.0%} busy, {use.memory_bytes / 1e9:.1f} GB" for use in report.gpus]
     lines += [f"note: {note}" for note in report.notes]
     if report.objective:
         lines.append(f"objective {report.objective.objective}: {'met' if report.objective.met else 'MISSED'}")
         lines += [
-            f"  {term.protocol} {term.term}: got {term.got:.3g}" for term in report.objective.terms if not term.met
+            f"  {f'{term.protocol} {term.model}'.strip()} {term.term}: got {term.got:.3g}"
+            for term in report.objective.terms
+            if not term.met
         ]
     return lines
+
+
+def _red(text: str) -> str:
+    """Red on a terminal that shows colours; a pipe gets the text alone (https://no-color.org)."""
+    return f"\x1b[31m{text}\x1b[0m" if sys.stdout.isatty() and "NO_COLOR" not in os.environ else text
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -254,7 +341,7 @@ def _reports(path: Path) -> list[LoadReport]:
 def _comparison_text(comparison: LoadComparison, first: str, second: str) -> str:
     rows = [
         (
-            figure.protocol,
+            f"{figure.protocol} {figure.model}".strip(),
             figure.figure,
             f"{figure.first:.2f}",
             f"{figure.second:.2f}",

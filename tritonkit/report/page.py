@@ -43,20 +43,28 @@ def draw_report(
         commands: what repeats everything: a sentence on what a command does, and its exact text.
         rejected: what a later build, that failed and left this one in place, had found.
     """
+    return render(
+        "page.html.j2",
+        build=build,
+        verdict=judge(build),
+        variants=view_variants(build),
+        levels=LEVELS,
+        load=load,
+        load_charts=draw_load(load) if load else None,
+        cards=view_pictures(answers, pictures),
+        commands=commands,
+        rejected=find_failures(rejected.variant, rejected.comparisons) if rejected else (),
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """The page that `template` makes of `values`, with the style sheet and the script that every page has."""
     script = _text("copy.js")
     return (
         _environment()
-        .get_template("page.html.j2")
+        .get_template(template)
         .render(
-            build=build,
-            verdict=judge(build),
-            variants=view_variants(build),
-            levels=LEVELS,
-            load=load,
-            load_charts=draw_load(load) if load else None,
-            cards=view_pictures(answers, pictures),
-            commands=commands,
-            rejected=find_failures(rejected.variant, rejected.comparisons) if rejected else (),
+            **values,
             style=_text("style.css"),
             script=script,
             script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

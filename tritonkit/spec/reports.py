@@ -100,10 +100,22 @@ class LoadSlice(Document):
     )
 
 
+class HeldRate(Document):
+    """What one of several rates of an open loop led to, while it was held."""
+
+    offered: float = Field(description="Requests a second that were due.")
+    throughput: float = Field(description="Answers a second.")
+    failures: int
+    p50: float = Field(description="Median latency, in milliseconds.")
+    p95: float = Field(description="Its 95th percentile.")
+    p99: float = Field(description="Its 99th percentile.")
+
+
 class LoadSeries(Document):
-    """One protocol's share of a load test."""
+    """One protocol's share of a load test; in a mix of models, one model's of that."""
 
     protocol: Literal["grpc", "http"]
+    model: str = Field("", description="The model, where the test mixes several; else empty.")
     users: int
     requests: int
     failures: int
@@ -128,6 +140,11 @@ class LoadSeries(Document):
     goodput: float | None = Field(None, description="Answers a second within the objective's latency.")
     first_messages: dict[str, str] = Field({}, description="The server's words at the first failure of each reason.")
     slices: tuple[LoadSlice, ...] = ()
+    first_response: Latency | None = Field(
+        None, description="Streams: the time to the first response; `latency` is that to the last."
+    )
+    responses: float | None = Field(None, description="Streams: responses to a request, on average.")
+    rates: tuple[HeldRate, ...] = Field((), description="Open loop in steps: what each rate led to.")
 
 
 class ObjectiveTerm(Document):
@@ -135,6 +152,7 @@ class ObjectiveTerm(Document):
 
     term: str = Field(description="As it was given.")
     protocol: Literal["grpc", "http"]
+    model: str = Field("", description="The model, where the test mixes several; else empty.")
     got: float = Field(description="In the term's unit: milliseconds, percent, or a second.")
     met: bool
 
@@ -145,6 +163,25 @@ class ObjectiveVerdict(Document):
     objective: str
     met: bool
     terms: tuple[ObjectiveTerm, ...]
+
+
+class ServerMoment(Document):
+    """The server's account of a second or more of the measured time, the parts of an ensemble added up."""
+
+    begin: float = Field(description="Seconds since the measured time began; a moment ends where the next begins.")
+    requests: int = Field(description="That the tested models answered.")
+    queue_ms: float = Field(description="Milliseconds a request, as those that follow.")
+    compute_input_ms: float
+    compute_infer_ms: float
+    compute_output_ms: float
+
+
+class GpuUse(Document):
+    """What Triton's metrics said of one GPU in the measured time."""
+
+    gpu: str = Field(description="Its UUID.")
+    utilisation: float = Field(description="Mean of `nv_gpu_utilization`, from 0 to 1.")
+    memory_bytes: float = Field(description="Most of `nv_gpu_memory_used_bytes`.")
 
 
 class LoadReport(Document):
@@ -177,12 +214,17 @@ class LoadReport(Document):
     notes: tuple[str, ...] = Field((), description="What a reader must know before believing a figure.")
     machine: str = Field("", description="The generator's machine.")
     tools: dict[str, str] = Field({}, description="Versions of what generated the load.")
+    server_timeline: tuple[ServerMoment, ...] = Field((), description="The server's account, moment by moment.")
+    gpus: tuple[GpuUse, ...] = Field((), description="Use of the server's GPUs, where its metrics were asked.")
+    sequence_length: int = Field(0, description="Requests in a sequence; 0 for single requests.")
+    stream: bool = Field(False, description="Whether each request had a stream.")
 
 
 class ComparedFigure(Document):
     """One figure of two load tests."""
 
     protocol: Literal["grpc", "http"]
+    model: str = Field("", description="The model, where the tests mix several; else empty.")
     figure: str = Field(description="`p50`, `p95`, `p99` in milliseconds, or `throughput` in answers a second.")
     first: float
     second: float

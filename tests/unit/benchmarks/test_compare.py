@@ -30,7 +30,7 @@ def _report(seed, *, factor=1.0, tail=1.0, run_noise=0.0, **changes):
             if at >= 20:
                 break
             wait = speeds[int(at * 2)] * chance
-            rows.append((at, at, at + wait, 0, 0))
+            rows.append((at, at, np.nan, at + wait, 1, 0, 0, 0))
             at += wait
     series = series_of(PLAN, "grpc", np.array(rows, dtype=RECORD), Window(begin=0.0, end=20.0))
     fields = {"mode": "closed", "offered": None, "batch": 1, "payload_bytes": 100, "machine": "one", **changes}

@@ -20,7 +20,7 @@ WINDOW = Window(begin=100.0, end=120.0)
 
 def _rows(*rows):
     """Records from (intended, sent, done, reason)."""
-    return np.array([(i, s, d, 0, r) for i, s, d, r in rows], dtype=RECORD)
+    return np.array([(i, s, np.nan, d, 1, 0, r, 0) for i, s, d, r in rows], dtype=RECORD)
 
 
 def _steady(*, until=120.0, seconds=0.010):

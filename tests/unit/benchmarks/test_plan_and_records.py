@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.arrivals import parse_rate
 from benchmarks.plan import LoadPlan, plan_from_json, plan_to_json
-from benchmarks.records import RECORD, Reason, grpc_reason, http_reason, pack_record, read_rows
+from benchmarks.records import ANSWERED, RECORD, Ending, Reason, grpc_reason, http_reason, pack_record, read_rows
 from tritonkit.spec.errors import InputError
 
 GRPC, HTTP = "grpc://127.0.0.1:1", "http://127.0.0.1:2"
@@ -47,8 +47,10 @@ def test_a_plan_that_cannot_be_run_is_refused(fields):
 
 
 def test_records_are_read_back_and_a_torn_one_is_left_out(tmp_path):
-    first = pack_record(1.0, 2.0, 3.0, "grpc", Reason.ANSWERED)
-    second = pack_record(4.0, float("nan"), 5.0, "http", Reason.UNSENT)
+    first = pack_record(intended=1.0, sent=2.0, done=3.0, protocol="grpc", ending=ANSWERED)
+    second = pack_record(
+        intended=4.0, sent=float("nan"), done=5.0, protocol="http", ending=Ending(reason=Reason.UNSENT), model=1
+    )
     (tmp_path / "a").write_bytes(first + second[:-3])
     (tmp_path / "b").write_bytes(second)
     rows = read_rows([tmp_path / "a", tmp_path / "b"], RECORD)
