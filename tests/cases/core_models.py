@@ -69,6 +69,7 @@ Y = 'output [ { name: "y" data_type: TYPE_FP32 dims: [ 4 ] } ]\n'
 PYTHON = 'backend: "python"\n' + ONE
 PLAIN = PYTHON + X + Y
 BATCHING = PLAIN + "max_batch_size: 4\n"
+DECOUPLED = "model_transaction_policy { decoupled: true }\n"
 
 
 def python_case(
@@ -481,6 +482,9 @@ def _warmup_cases() -> list[Case]:
         sample("dims", "warmup-inputs", entry("data_type: TYPE_FP32 dims: [ 3 ] zero_data: true"), loads=False),
         sample("rank", "warmup-inputs", entry("data_type: TYPE_FP32 dims: [ 1, 4 ] zero_data: true"), loads=False),
         sample("other", "warmup-inputs", entry(f"{fp32} zero_data: true", "z"), loads=False),
+        sample(
+            "unknown_beside", "", entry(f"{fp32} zero_data: true") + entry(f"{fp32} zero_data: true", "z"), loads=True
+        ),
         sample("file", "", entry(f'{fp32} input_data_file: "f"'), loads=True, warmup__f=struct.pack("<4f", 1, 2, 3, 4)),
         sample("file_missing", "warmup-data", entry(f'{fp32} input_data_file: "f"'), loads=False),
         sample("file_short", "warmup-data", entry(f'{fp32} input_data_file: "f"'), loads=False, warmup__f=b"1234"),
@@ -628,8 +632,53 @@ def _ensemble_cases() -> list[Case]:
         ensemble(
             "reshape", "", loads=True, io=tensors.replace("[ 4 ] } ]\no", "[ 2, 2 ] reshape { shape: [ 4 ] } } ]\no")
         ),
+        ensemble(
+            "output_read_too",
+            "ensemble-output-read",
+            two,
+            loads=True,
+            io=tensors + 'output [ { name: "mid" data_type: TYPE_FP32 dims: [ 4 ] } ]\n',
+        ),
+        ensemble("decoupled_part", "", loads=True, part=PLAIN + DECOUPLED),
+        ensemble("decoupled_twice_in_a_row", "", two, loads=True, part=PLAIN + DECOUPLED),
+        ensemble(
+            "decoupled_part_cached",
+            "response-cache",
+            loads=False,
+            part=PLAIN + DECOUPLED,
+            more="response_cache { enable: true }\n",
+        ),
+        _join_of_decoupled("ensemble_decoupled_and_input", 'value: "in"', loads=False),
+        _join_of_decoupled("ensemble_decoupled_and_itself", 'value: "mid"', loads=True),
         ensemble("labels", "label-file", loads=False, io=tensors.replace('"out"', '"out" label_filename: "l"')),
     ]
+
+
+def _join_of_decoupled(name: str, second: str, *, loads: bool) -> Case:
+    """A step that reads what a decoupled model answers, and beside it another tensor."""
+    z = 'input [ { name: "z" data_type: TYPE_FP32 dims: [ 4 ] } ]\n'
+    config = (
+        'platform: "ensemble"\n'
+        + X.replace('"x"', '"in"')
+        + Y.replace('"y"', '"out"')
+        + f"""ensemble_scheduling {{ step [ {{
+  model_name: "{name}_part" model_version: -1
+  input_map {{ key: "x" value: "in" }} output_map {{ key: "y" value: "mid" }}
+}}, {{
+  model_name: "{name}_join" model_version: -1
+  input_map {{ key: "x" value: "mid" }} input_map {{ key: "z" {second} }} output_map {{ key: "y" value: "out" }}
+}} ] }}
+"""
+    )
+    files = {
+        f"{name}/config.pbtxt": config,
+        f"{name}/1/keep": "",
+        f"{name}_part/config.pbtxt": PLAIN + DECOUPLED,
+        f"{name}_part/1/model.py": IDENTITY,
+        f"{name}_join/config.pbtxt": PLAIN + z,
+        f"{name}_join/1/model.py": IDENTITY,
+    }
+    return Case(name=name, rule="" if loads else "ensemble-decoupled", loads=loads, files=files)
 
 
 CASES: tuple[Case, ...] = (
@@ -642,4 +691,16 @@ CASES: tuple[Case, ...] = (
     *_warmup_cases(),
     *_python_cases(),
     *_ensemble_cases(),
+)
+
+# The same for the python backend: see `onnxruntime_models.ENDING_CASES`.
+ENDING_CASES: tuple[Case, ...] = (
+    python_case(
+        "warmup_large_batch",
+        "warmup-batch",
+        BATCHING
+        + 'model_warmup [ { name: "w" batch_size: 5 inputs { key: "x" value: { '
+        + "data_type: TYPE_FP32 dims: [ 4 ] zero_data: true } } } ]\n",
+        loads=False,
+    ),
 )

@@ -63,7 +63,8 @@ def _from_core(name: str) -> Breach:
 
 
 def _from_onnx(name: str) -> Breach:
-    case = next(case for case in onnxruntime_models.CASES if case.name == name)
+    cases = (*onnxruntime_models.CASES, *onnxruntime_models.ENDING_CASES)
+    case = next(case for case in cases if case.name == name)
     files = {f"{name}/{path}": onnxruntime_models.NETWORKS[network]() for path, network in case.files.items()}
     if case.config is not None:
         files[f"{name}/config.pbtxt"] = case.config.encode()
@@ -99,6 +100,8 @@ BREACHES: Mapping[str, Breach] = {
             "parameter-without-effect": "parameter_inter_op_thread_count_one",
             "cpu-accelerator-openvino": "accelerator_cpu_openvino",
             "model-file": "file_missing",
+            "warmup-batch": "warmup_batch_over",
+            "onnx-batch-inputs": "batch_input_of_other_type",
         }.items()
     },
     "config-missing": Breach(files={"m/1/model.onnx": onnxruntime_models.linear()}, auto_complete=False),

@@ -241,6 +241,16 @@ LINEAR = BACKEND + "max_batch_size: 8\n" + X4 + Y3
 BARE = 'backend: "onnxruntime"\nmax_batch_size: 8\n' + X4 + Y3
 
 
+RAGGED = (
+    BACKEND
+    + "max_batch_size: 8\n"
+    + 'input [{ name: "x" data_type: TYPE_FP32 dims: [-1] allow_ragged_batch: true }]\n'
+    + 'output [{ name: "y" data_type: TYPE_FP32 dims: [1] reshape { shape: [] } }]\n'
+    + 'batch_input [{ kind: BATCH_ELEMENT_COUNT target_name: "counts" data_type: TYPE_FP32 source_input: "x" }]\n'
+    + "dynamic_batching { max_queue_delay_microseconds: 200000 }\n"
+)
+
+
 def _io(x_dims: str, y_dims: str, *, batch: int = 0, data_type: str = "TYPE_FP32", extra: str = "") -> str:
     return (
         f"{BACKEND}max_batch_size: {batch}\n"
@@ -251,6 +261,16 @@ def _io(x_dims: str, y_dims: str, *, batch: int = 0, data_type: str = "TYPE_FP32
 
 def _parameter(key: str, value: str) -> str:
     return f'{LINEAR}parameters {{ key: "{key}" value: {{ string_value: "{value}" }} }}\n'
+
+
+def _warmup(batch: int, dims: str = "4", also: str = "") -> str:
+    """A warm-up sample for `x`, and for an input `also` if one is named."""
+    entries = " ".join(
+        f'inputs: {{ key: "{name}" value: {{ data_type: TYPE_FP32 dims: [{dims}] zero_data: true }} }}'
+        for name in ("x", also)
+        if name
+    )
+    return f'model_warmup [{{ name: "zeros" batch_size: {batch} {entries} }}]\n'
 
 
 def _files(network: str, path: str = "1/model.onnx") -> dict[str, str]:
@@ -832,12 +852,7 @@ CASES: tuple[Case, ...] = (
         name="ragged_flat",
         rule="a ragged input is [-1] in the model",
         loads=True,
-        config=BACKEND
-        + "max_batch_size: 8\n"
-        + 'input [{ name: "x" data_type: TYPE_FP32 dims: [-1] allow_ragged_batch: true }]\n'
-        + 'output [{ name: "y" data_type: TYPE_FP32 dims: [1] reshape { shape: [] } }]\n'
-        + 'batch_input [{ kind: BATCH_ELEMENT_COUNT target_name: "counts" data_type: TYPE_FP32 source_input: "x" }]\n'
-        + "dynamic_batching { max_queue_delay_microseconds: 200000 }\n",
+        config=RAGGED,
         files=_files("ragged"),
     ),
     Case(
@@ -906,6 +921,32 @@ CASES: tuple[Case, ...] = (
         + 'inputs: { key: "x" value: { data_type: TYPE_FP32 dims: [4] zero_data: true } } }]\n',
     ),
     Case(
+        name="warmup_batch_full",
+        rule="a warm-up's batch is run at once",
+        loads=True,
+        config=LINEAR + _warmup(8),
+    ),
+    Case(
+        name="warmup_batch_of_one",
+        rule="a warm-up's batch is run at once",
+        loads=True,
+        config=_io("1, 4", "-1, 3") + _warmup(1, "1, 4"),
+    ),
+    Case(
+        name="batch_input_of_other_type",
+        rule="a batch input's type is not looked at",
+        loads=True,
+        config=RAGGED.replace("TYPE_FP32 source_input", "TYPE_INT32 source_input"),
+        files=_files("ragged"),
+    ),
+    Case(
+        name="batch_input_warmed_up",
+        rule="a batch input's type fails a warm-up",
+        loads=True,
+        config=RAGGED + _warmup(1),
+        files=_files("ragged"),
+    ),
+    Case(
         name="decoupled",
         rule="a decoupled transaction policy loads",
         loads=True,
@@ -918,5 +959,26 @@ CASES: tuple[Case, ...] = (
         rule="queue policy",
         loads=True,
         config=LINEAR + "dynamic_batching { default_queue_policy { max_queue_size: 4 } }\n",
+    ),
+)
+
+# A warm-up sample that the backend refuses ended the whole server in most runs (SIGSEGV while the model is taken down),
+# so that no server that loads other models can be asked about these.
+ENDING_CASES: tuple[Case, ...] = (
+    *(
+        Case(name=f"warmup_{label}", rule=f"warm-up: {rule}", loads=False, config=config, aborts=True)
+        for label, rule, config in (
+            ("batch_over", "a batch is run at once", LINEAR + _warmup(9)),
+            ("batch_without_batching", "a batch is run at once", _io("1, 4", "-1, 3") + _warmup(2, "1, 4")),
+            ("unknown_input", "inputs are the model's", LINEAR + _warmup(1, also="z")),
+        )
+    ),
+    Case(
+        name="batch_input_of_other_type_warmed_up",
+        rule="a batch input's type fails a warm-up",
+        loads=False,
+        config=RAGGED.replace("TYPE_FP32 source_input", "TYPE_INT32 source_input") + _warmup(1),
+        files=_files("ragged"),
+        aborts=True,
     ),
 )

@@ -179,6 +179,23 @@ def onnx_ragged(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
                 )
 
 
+def onnx_batch_inputs(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """A batch input of another type than the model's loads and fails every request; a warm-up sample is one."""
+    warms_up = any(sample.batch_size for sample in model.completed.model_warmup)
+    for _, onnx, config in _versions(model, repository):
+        inputs = {tensor.name: tensor for tensor in onnx.inputs}
+        for index, entry in enumerate(config.batch_input):
+            known = BY_TRITON.get(_type_word(entry))
+            for name in entry.target_name:
+                if name in inputs and known is not None and known.onnx_code != inputs[name].element_type:
+                    yield Finding(
+                        key=f"batch_input[{index}].data_type",
+                        severity="error" if warms_up else None,
+                        cause=f"unexpected input data type: {known.triton} for {name!r}, which the model has otherwise",
+                        fix="set the model's type",
+                    )
+
+
 def onnx_sequence_controls(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
     """A sequence control is an input of the model, of dims [1] and of the control's type."""
     for _, onnx, config in _versions(model, repository):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tritonkit.repository.lint import (
     accelerators,
     backends,
+    ensemble_models,
     ensembles,
     instances,
     layout,
@@ -133,6 +134,11 @@ RULES: tuple[Rule, ...] = (
         id="warmup-inputs", check=warmup.warmup_inputs, source="core/src/infer_request.cc InferenceRequest::Normalize"
     ),
     Rule(
+        id="warmup-batch",
+        check=warmup.warmup_batch,
+        source=f"{_ONNX}, {_PYTHON}/python_be.cc ProcessRequests; {_MEASURED}",
+    ),
+    Rule(
         id="warmup-unused",
         check=warmup.warmup_unused,
         source="core/src/backend_model_instance.cc GenerateWarmupData",
@@ -195,6 +201,12 @@ RULES: tuple[Rule, ...] = (
         check=onnx_against_config.onnx_sequence_controls,
         source=f"{_ONNX} ValidateBooleanSequenceControl, ValidateTypedSequenceControl",
     ),
+    Rule(
+        id="onnx-batch-inputs",
+        check=onnx_against_config.onnx_batch_inputs,
+        source=f"{_ONNX} SetInputTensors; {_MEASURED}",
+        severity="warning",
+    ),
     # parameters and accelerators of the onnxruntime backend
     Rule(id="parameter-integer", check=onnx_parameters.parameter_integer, source=f"{_ONNX} ModelState; {_MEASURED}"),
     Rule(
@@ -249,13 +261,30 @@ RULES: tuple[Rule, ...] = (
         check=ensembles.ensemble_data_flow,
         source=f"{_CONFIG_UTILS} ValidateEnsembleSchedulingConfig",
     ),
+    Rule(
+        id="ensemble-output-read",
+        check=ensembles.ensemble_output_read,
+        source=_MEASURED,
+        severity="warning",
+    ),
     # ensembles and their models
     Rule(id="ensemble-cycle", check=ensembles.ensemble_cycle, source=f"{_MANAGER} CircularDependencyCheck"),
     Rule(
-        id="ensemble-step-missing", check=ensembles.ensemble_step_missing, source=f"{_MANAGER} ConnectDependencyGraph"
+        id="ensemble-step-missing",
+        check=ensemble_models.ensemble_step_missing,
+        source=f"{_MANAGER} ConnectDependencyGraph",
     ),
-    Rule(id="ensemble-step-fails", check=ensembles.ensemble_step_fails, source=f"{_MANAGER} CheckNode"),
-    Rule(id="ensemble-batch-size", check=ensembles.ensemble_batch_size, source=f"{_ENSEMBLE} ValidateEnsembleConfig"),
-    Rule(id="ensemble-maps", check=ensembles.ensemble_maps, source=f"{_ENSEMBLE} ValidateTensorMapping"),
-    Rule(id="ensemble-tensors", check=ensembles.ensemble_tensors, source=f"{_ENSEMBLE} ValidateTensorConsistency"),
+    Rule(id="ensemble-step-fails", check=ensemble_models.ensemble_step_fails, source=f"{_MANAGER} CheckNode"),
+    Rule(
+        id="ensemble-batch-size",
+        check=ensemble_models.ensemble_batch_size,
+        source=f"{_ENSEMBLE} ValidateEnsembleConfig",
+    ),
+    Rule(id="ensemble-maps", check=ensemble_models.ensemble_maps, source=f"{_ENSEMBLE} ValidateTensorMapping"),
+    Rule(
+        id="ensemble-tensors", check=ensemble_models.ensemble_tensors, source=f"{_ENSEMBLE} ValidateTensorConsistency"
+    ),
+    Rule(
+        id="ensemble-decoupled", check=ensemble_models.ensemble_decoupled, source=f"{_ENSEMBLE} ValidateEnsembleConfig"
+    ),
 )

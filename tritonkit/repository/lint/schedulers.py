@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tritonkit.repository.lint.ensemble_models import is_decoupled
 from tritonkit.repository.lint.findings import Finding
 
 if TYPE_CHECKING:
@@ -87,11 +88,10 @@ def preserve_ordering(model: ModelFacts, repository: Repository) -> Iterator[Fin
 
 
 def response_cache(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
-    """The response cache is not for sequence models and not for decoupled ones."""
-    del repository
+    """The response cache is not for sequence models, nor for decoupled ones and ensembles of them."""
     if not model.config.response_cache.enable:
         return
-    if model.config.HasField("sequence_batching") or model.config.model_transaction_policy.decoupled:
+    if model.config.HasField("sequence_batching") or is_decoupled(model, repository):
         yield Finding(
             key="response_cache.enable",
             cause="Response Cache does not currently support sequence batching or the decoupled transaction policy",

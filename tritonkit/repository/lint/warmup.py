@@ -57,7 +57,10 @@ def _file_findings(model: ModelFacts, key: str, entry: ModelConfig) -> Iterator[
 
 
 def warmup_inputs(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
-    """A warm-up sample is a request: it brings every required input, of the model's type and dims."""
+    """A warm-up sample is a request: it brings every required input, of the model's type and dims, and no unknown one.
+
+    The onnxruntime backend alone refuses one that the model lacks.
+    """
     del repository
     if not model.tensors_known:
         return
@@ -75,6 +78,25 @@ def warmup_inputs(model: ModelFacts, repository: Repository) -> Iterator[Finding
         for name, entry in sample.inputs.items():
             if name in inputs:
                 yield from _fit_findings(f"model_warmup[{index}].inputs.{name}", name, entry, inputs[name])
+            elif model.config.backend == "onnxruntime":
+                yield Finding(
+                    key=f"model_warmup[{index}].inputs.{name}",
+                    cause=f"the model has no input {name!r}",
+                    fix=f"name one of {', '.join(inputs)}",
+                )
+
+
+def warmup_batch(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
+    """A sample's batch is run at once: it is at most max_batch_size, and 1 without batching; a failure may end the server."""
+    del repository
+    most = max(1, model.completed.max_batch_size)
+    for index, sample in enumerate(model.completed.model_warmup):
+        if sample.batch_size > most:
+            yield Finding(
+                key=f"model_warmup[{index}].batch_size",
+                cause=f"batch size {sample.batch_size}, max allowed is {most}: the load fails, or the whole server ends",
+                fix=f"set batch_size: {most}",
+            )
 
 
 def _fit_findings(key: str, name: str, entry: ModelConfig, tensor: ModelConfig) -> Iterator[Finding]:
