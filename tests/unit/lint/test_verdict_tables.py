@@ -16,7 +16,7 @@ import onnxruntime_models
 
 
 @pytest.mark.parametrize(
-    "case", (*onnxruntime_models.CASES, *onnxruntime_models.ENDING_CASES), ids=lambda case: case.name
+    "case", [*onnxruntime_models.CASES, *onnxruntime_models.ENDING_CASES], ids=lambda case: case.name
 )
 def test_lint_agrees_with_the_onnxruntime_backend(case, tmp_path):
     onnxruntime_models.write_case(case, tmp_path)
@@ -25,7 +25,7 @@ def test_lint_agrees_with_the_onnxruntime_backend(case, tmp_path):
     assert verdict.loads == case.loads, verdict.problems
 
 
-@pytest.mark.parametrize("case", (*core_models.CASES, *core_models.ENDING_CASES), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*core_models.CASES, *core_models.ENDING_CASES], ids=lambda case: case.name)
 def test_lint_agrees_with_the_core(case, tmp_path):
     core_models.write_case(case, tmp_path)
     report = lint_repository(tmp_path, release(core_models.RELEASE), gpus=False)

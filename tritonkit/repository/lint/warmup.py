@@ -87,7 +87,7 @@ def warmup_inputs(model: ModelFacts, repository: Repository) -> Iterator[Finding
 
 
 def warmup_batch(model: ModelFacts, repository: Repository) -> Iterator[Finding]:
-    """A sample's batch is run at once: it is at most max_batch_size, and 1 without batching; a failure may end the server."""
+    """A sample's batch is run at once: it is at most max_batch_size, 1 without batching; a failure may end the server."""
     del repository
     most = max(1, model.completed.max_batch_size)
     for index, sample in enumerate(model.completed.model_warmup):
