@@ -107,9 +107,15 @@ def build(path: Path, out: Path, *, watch: Callable[[str], AbstractContextManage
     plan = make_plan(path)
     runs: list[StageRun] = []
 
-    def run(stage: Any, request: Any, inputs: Mapping[str, Path], tell: Callable[[Any], str]) -> Any:
+    def run(
+        stage: Any,
+        request: Any,
+        inputs: Mapping[str, Path],
+        tell: Callable[[Any], str],
+        prepare: Callable[[], object] | None = None,
+    ) -> Any:
         with watch(stage.name) if watch else nullcontext(_Unwatched()) as line:
-            finished = run_stage(stage, request, inputs, {"folder": plan.file.parent.absolute()})
+            finished = run_stage(stage, request, inputs, {"folder": plan.file.parent.absolute()}, prepare)
             summary = tell(finished.result)
             line.done(summary + (" (cached)" if finished.cached else ""))
         runs.append(
@@ -210,6 +216,7 @@ def _try_variant(plan: Plan, variant: Variant, captured: Path, run: Callable[...
         convert = _convert_request(plan.spec, variant)
         converted = run(stages.CONVERT, convert, _convert_inputs(plan, variant, captured), _tell_convert)
         known["megabytes"] = converted.result.bytes / 1e6
+        known["optimisation"] = converted.result.optimisation
         request = stages.SpecRequest(spec=plan.spec, variant=variant)
         inputs = {"captured": captured, "model": converted.out}
         artefact = run(stages.ARTEFACT, request, inputs, _tell_parity)
@@ -226,6 +233,7 @@ def _try_variant(plan: Plan, variant: Variant, captured: Path, run: Callable[...
             ),
             {"repository": assembled.out / "repository", "golden": assembled.out / "golden"},
             lambda result: f"{_tell_parity(result.parity)}; loaded in {result.load_seconds:.1f} s",
+            lambda: _make_server(plan.spec.target.triton, assembled.result.requirements()),
         )
         known["served"] = served.result.parity
         _require(served.result.parity)
@@ -234,6 +242,14 @@ def _try_variant(plan: Plan, variant: Variant, captured: Path, run: Callable[...
         known["refused"] = str(caught)
     result = VariantResult.model_validate(known)
     return Tried(variant=variant, result=result, assembled=assembled, served=served, error=error)
+
+
+def _make_server(target: str, requirements: tuple[str, ...]) -> None:
+    """Installs the server's environment, if it is not there yet."""
+    from builder.prove import own_packages  # noqa: PLC0415 - an unchanged build needs none of it
+    from tritonkit.server import ensure_environment  # noqa: PLC0415 - as above
+
+    ensure_environment(target, packages=own_packages(requirements))
 
 
 def _convert_request(spec: ModelSpec, variant: Variant) -> stages.ConvertRequest:
@@ -245,12 +261,15 @@ def _convert_request(spec: ModelSpec, variant: Variant) -> stages.ConvertRequest
         outputs=spec.outputs,
         batched=spec.serving.max_batch_size > 0,
         threads=int(spec.serving.parameters.get("intra_op_thread_count", "1")),
+        preprocess=spec.preprocess if variant.calibration is not None else None,
+        min_agreement=spec.gates.accuracy.min_agreement,
     )
 
 
 def _convert_inputs(plan: Plan, variant: Variant, captured: Path) -> dict[str, Path]:
     own = {"weights": plan.weights, **_code(plan)} if variant.backend == "python" else {}
-    return {"captured": captured, **own}
+    samples = _code(plan) if variant.calibration is not None else {}
+    return {"captured": captured, **own, **samples}
 
 
 def _require(report: ParityReport) -> None:
@@ -287,7 +306,13 @@ def _tell_capture(result: stages.CaptureResult) -> str:
 
 
 def _tell_convert(result: stages.ConvertResult) -> str:
-    return f"{result.bytes / 1e6:.1f} MB"
+    size = f"{result.bytes / 1e6:.1f} MB"
+    done = result.optimisation
+    if done is None:
+        return size
+    kept = f"; {len(done.kept)} nodes stay in FP32" if done.kept else ""
+    agrees = f"; {done.mixed[-1].agreement:.1%} of held-out samples as in full precision" if done.mixed else ""
+    return f"{size}; {done.nodes_before} -> {done.nodes_after} operators{kept}{agrees}"
 
 
 def _tell_assemble(result: stages.AssembleResult) -> str:

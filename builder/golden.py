@@ -70,7 +70,10 @@ def make_golden(
     questions = []
     for index, (rows, answers) in enumerate(zip(reference.tensors, artefact_answers, strict=True)):
         asks = _asks(f"tensors/{index}", rows.inputs, reference, arrays)
-        for level, want, tolerance in (("artefact", rows.outputs, allowed), ("served", answers, SERVED)):
+        for level, want, tolerance in (
+            ("artefact", rows.outputs, allowed),
+            ("served", answers, SERVED[variant.precision]),
+        ):
             expect = _expect(f"{level}/{index}", want, tolerance, arrays)
             questions.append(_question(level, names.model, rows.names, batch_sizes(spec), asks, expect))
     before, after = [], []

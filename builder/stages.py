@@ -10,6 +10,7 @@ from builder.stage import Stage
 from tritonkit.spec.kinds import Preprocess
 from tritonkit.spec.model import Document, ModelSpec, Samples, Source, TensorSpec, Variant
 from tritonkit.spec.parity import ParityReport
+from tritonkit.spec.verdicts import Optimisation
 
 
 class CaptureRequest(Document):
@@ -48,12 +49,15 @@ class ConvertRequest(Document):
     outputs: tuple[TensorSpec, ...]
     batched: bool
     threads: int
+    preprocess: Preprocess | None = None
+    min_agreement: float = 0.95
 
 
 class ConvertResult(Document):
-    """The variant's file."""
+    """The variant's file, and what was done to get it."""
 
     bytes: int
+    optimisation: Optimisation | None = None
 
 
 class SpecRequest(Document):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tritonkit.spec.model import Variant
+    from tritonkit.spec.verdicts import Optimisation
 
 
 def convert(request: ConvertRequest, inputs: dict[str, Path], out: Path) -> ConvertResult:
@@ -20,25 +21,37 @@ def convert(request: ConvertRequest, inputs: dict[str, Path], out: Path) -> Conv
 
     Args:
         request: what to make.
-        inputs: `captured`, the capture's outputs; for backend python also `weights` and the code as `code/PATH`.
+        inputs: `captured`, the capture's outputs; `folder`, where model.yaml lies, and what a calibration source
+            there is made of as `code/PATH`; for backend python also `weights` and the code as `code/PATH`.
         out: where to.
 
     Raises:
         InputError: the network does not export, or is served in torch and comes as ONNX.
         GateError: the target does not load the result.
     """
+    optimisation = None
     if request.variant.backend == "python":
         from builder.variants import in_torch  # noqa: PLC0415 - torch only where it is served
 
         in_torch.convert(request, inputs, out)
     else:
-        from builder.variants import fp32  # noqa: PLC0415 - each precision with its own libraries
-
         error = inputs["captured"] / "export_error.json"
         if error.exists():
             raise from_dict(json.loads(error.read_text()))
-        {"fp32": fp32.convert}[request.variant.precision](inputs["captured"] / "model.onnx", out, request.target)
-    return ConvertResult(bytes=sum(file.stat().st_size for file in out.rglob("*") if file.is_file()))
+        optimisation = _convert_graph(request, inputs, out)
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    return ConvertResult(bytes=size, optimisation=optimisation)
+
+
+def _convert_graph(request: ConvertRequest, inputs: dict[str, Path], out: Path) -> Optimisation | None:
+    if request.variant.precision == "fp32" and not request.variant.optimise:
+        from builder.variants import fp32  # noqa: PLC0415 - each precision with its own libraries
+
+        fp32.convert(inputs["captured"] / "model.onnx", out, request.target)
+        return None
+    from builder.variants import reduced  # noqa: PLC0415 - each precision with its own libraries
+
+    return reduced.convert(request, inputs["captured"], inputs["folder"], out)
 
 
 def network_packages(variant: Variant) -> Mapping[str, str]:

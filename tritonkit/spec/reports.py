@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tritonkit.spec.model import Document
 from tritonkit.spec.parity import ParityReport
+from tritonkit.spec.verdicts import Optimisation
 
 
 class StageRun(Document):
@@ -36,6 +37,7 @@ class VariantResult(Document):
         description="Accuracy that it costs against full precision, in percentage points; none where it was not "
         "measured.",
     )
+    optimisation: Optimisation | None = Field(None, description="What was done to its graph.")
     refused: str | None = Field(None, description="What stopped it; such a variant is in no repository.")
 
 

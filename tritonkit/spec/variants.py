@@ -49,6 +49,9 @@ class Variant(Document):
         description="Triton backend. python runs the network in torch, for one that does not export to ONNX.",
     )
     precision: Precision = Field("fp32", description="Number format of the weights and the arithmetic.")
+    device: Literal["cpu", "gpu"] = Field(
+        "cpu", description="What it is to run on: decides the scheme of int8, and where its speed can be judged."
+    )
     optimise: bool = Field(
         False,
         description="Whether the captured graph is cleaned up first: constants folded, what does nothing removed.",
@@ -70,6 +73,8 @@ class Variant(Document):
 
     @model_validator(mode="after")
     def _fields_meet_the_precision(self) -> Self:
+        if self.precision == "bf16" and self.device == "cpu":
+            raise ValueError("bf16 needs `device: gpu`: ONNX Runtime has no BF16 kernels for the CPU")
         if self.dynamic and self.precision != "int8":
             raise ValueError(f"dynamic is about int8; the precision is {self.precision}")
         if self.precision == "int8" and self.dynamic == (self.calibration is not None):
