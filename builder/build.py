@@ -5,6 +5,7 @@
     artefact  that file, in process, against the recorded answers
     assemble  file and spec -> a staged repository and its golden bundle
     served    the staged repository in a real Triton, asked over gRPC and HTTP
+    time      a variant beside full precision, on this machine; then the verdict whether it pays
 
 Each stage runs in a child process and is kept in the cache (`builder.stage`). Two of them are gates: a build fails
 unless the served answer equals that of the weights that were evaluated. What passes becomes a *candidate*.
@@ -20,20 +21,24 @@ from builder import stages
 from builder.candidate import write_candidate, write_failure
 from builder.pipeline import roles, step_of
 from builder.stage import Finished, run_stage
+from builder.variants.timing import hardware_name
+from builder.variants.verdicts import judge
 from tritonkit.repository.digests import file_digest
 from tritonkit.spec.errors import GateError, KitError
 from tritonkit.spec.model import load_model_spec
 from tritonkit.spec.references import find_file
 from tritonkit.spec.reports import StageRun, VariantResult
+from tritonkit.spec.verdicts import VariantFigures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tritonkit.spec.model import ModelSpec, Variant
     from tritonkit.spec.parity import ParityReport
     from tritonkit.spec.reports import BuildReport
+    from tritonkit.spec.verdicts import Timing, Verdict
 
 
 class Line(Protocol):
@@ -76,6 +81,7 @@ class Tried:
     Attributes:
         variant: the variant.
         result: what is known of it, for the report.
+        files: its version folder, where it was converted.
         assembled: the staged repository and its golden bundle.
         served: what the live server answered.
         error: what stopped it.
@@ -83,6 +89,7 @@ class Tried:
 
     variant: Variant
     result: VariantResult
+    files: Path | None = None
     assembled: Finished[stages.AssembleResult] | None = None
     served: Finished[stages.ServedResult] | None = None
     error: KitError | None = None
@@ -130,7 +137,9 @@ def build(path: Path, out: Path, *, watch: Callable[[str], AbstractContextManage
         return finished
 
     captured = run(stages.CAPTURE, _capture_request(plan.spec), _capture_inputs(plan), _tell_capture)
-    proven = [_try_variant(plan, variant, captured.out, run) for variant in plan.spec.variants]
+    proven: list[Tried] = []
+    for variant in plan.spec.variants:
+        proven.append(_try_variant(plan, variant, captured.out, run, _full_precision(proven)))
     chosen = next(one for one in proven if one.variant.name == plan.spec.serving.variant)
     if chosen.error is not None or chosen.assembled is None or chosen.served is None:
         raise _final_error(chosen, out)
@@ -208,10 +217,10 @@ def _external_data(plan: Plan) -> dict[str, Path]:
     return {f"beside/{path.name}": path for path in data}
 
 
-def _try_variant(plan: Plan, variant: Variant, captured: Path, run: Callable[..., Any]) -> Tried:
+def _try_variant(plan: Plan, variant: Variant, captured: Path, run: Callable[..., Any], baseline: Path | None) -> Tried:
     """Takes one variant as far as it comes; what stops it stops no other."""
     known: dict[str, Any] = {"name": variant.name, "backend": variant.backend, "precision": variant.precision}
-    assembled, served, error = None, None, None
+    converted, assembled, served, error = None, None, None, None
     try:
         convert = _convert_request(plan.spec, variant)
         converted = run(stages.CONVERT, convert, _convert_inputs(plan, variant, captured), _tell_convert)
@@ -237,11 +246,51 @@ def _try_variant(plan: Plan, variant: Variant, captured: Path, run: Callable[...
         )
         known["served"] = served.result.parity
         _require(served.result.parity)
+        if baseline is not None and variant.backend == "onnxruntime":
+            known["verdict"] = verdict = _verdict(plan.spec, variant, converted, baseline, run)
+            if not verdict.accepted:
+                raise GateError(f"{variant.name}: it does not pay", got="; ".join(verdict.reasons))
     except KitError as caught:
         error = caught
         known["refused"] = str(caught)
     result = VariantResult.model_validate(known)
-    return Tried(variant=variant, result=result, assembled=assembled, served=served, error=error)
+    files = converted.out if converted is not None else None
+    return Tried(variant=variant, result=result, files=files, assembled=assembled, served=served, error=error)
+
+
+def _full_precision(tried: Iterable[Tried]) -> Path | None:
+    """The files of the first variant in full precision that passed: what the others are held against."""
+    passed = [one for one in tried if one.error is None and one.variant.backend == "onnxruntime"]
+    return next((one.files for one in passed if one.variant.precision == "fp32"), None)
+
+
+def _verdict(
+    spec: ModelSpec,
+    variant: Variant,
+    converted: Finished[stages.ConvertResult],
+    baseline: Path,
+    run: Callable[..., Any],
+) -> Verdict:
+    """Holds what the variant brings against what it costs. What is for a GPU is not timed on a processor."""
+    threads = int(spec.serving.parameters.get("intra_op_thread_count", "1"))
+    hardware = hardware_name(threads) if variant.device == "cpu" else "a GPU"
+    timings: tuple[Timing, ...] = ()
+    if variant.device == "cpu":
+        batches = tuple(sorted({1, max(1, spec.serving.max_batch_size)}))
+        request = stages.TimeRequest(inputs=spec.inputs, batches=batches, threads=threads, hardware=hardware)
+        timed = run(stages.TIME, request, {"model": converted.out, "baseline": baseline}, _tell_time)
+        timings = timed.result.timings
+    done = converted.result.optimisation
+    figures = VariantFigures(
+        variant=variant.name,
+        precision=variant.precision,
+        hardware=hardware,
+        megabytes=converted.result.bytes / 1e6,
+        parity=True,
+        agreement=done.mixed[-1].agreement if done is not None and done.mixed else None,
+        timings=timings,
+    )
+    return judge(figures, spec.gates.accuracy, batch=1)
 
 
 def _make_server(target: str, requirements: tuple[str, ...]) -> None:
@@ -313,6 +362,12 @@ def _tell_convert(result: stages.ConvertResult) -> str:
     kept = f"; {len(done.kept)} nodes stay in FP32" if done.kept else ""
     agrees = f"; {done.mixed[-1].agreement:.1%} of held-out samples as in full precision" if done.mixed else ""
     return f"{size}; {done.nodes_before} -> {done.nodes_after} operators{kept}{agrees}"
+
+
+def _tell_time(result: stages.TimeResult) -> str:
+    return "; ".join(
+        f"batch {one.batch}: {one.milliseconds:.1f} ms, x{one.ratio:.2f} of full precision" for one in result.timings
+    )
 
 
 def _tell_assemble(result: stages.AssembleResult) -> str:

@@ -10,7 +10,7 @@ from builder.stage import Stage
 from tritonkit.spec.kinds import Preprocess
 from tritonkit.spec.model import Document, ModelSpec, Samples, Source, TensorSpec, Variant
 from tritonkit.spec.parity import ParityReport
-from tritonkit.spec.verdicts import Optimisation
+from tritonkit.spec.verdicts import Optimisation, Timing
 
 
 class CaptureRequest(Document):
@@ -108,6 +108,21 @@ class ServedResult(Document):
     proven_at: str
 
 
+class TimeRequest(Document):
+    """What to time, and on what: a result from one machine says nothing of another."""
+
+    inputs: tuple[TensorSpec, ...]
+    batches: tuple[int, ...]
+    threads: int
+    hardware: str
+
+
+class TimeResult(Document):
+    """The times, by batch size."""
+
+    timings: tuple[Timing, ...]
+
+
 # Time limits are for the largest models that people bring; a hang is noticed by its silence in the log before that.
 CAPTURE = Stage(
     name="capture", function="builder.capture:capture", request=CaptureRequest, result=CaptureResult, time_limit=3600
@@ -121,6 +136,9 @@ ARTEFACT = Stage(
     request=SpecRequest,
     result=ParityReport,
     time_limit=1800,
+)
+TIME = Stage(
+    name="time", function="builder.variants.timing:time_variant", request=TimeRequest, result=TimeResult, time_limit=600
 )
 ASSEMBLE = Stage(
     name="assemble", function="builder.assemble:assemble", request=SpecRequest, result=AssembleResult, time_limit=600

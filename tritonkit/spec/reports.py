@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tritonkit.spec.model import Document
 from tritonkit.spec.parity import ParityReport
-from tritonkit.spec.verdicts import Optimisation
+from tritonkit.spec.verdicts import Optimisation, Verdict
 
 
 class StageRun(Document):
@@ -38,6 +38,7 @@ class VariantResult(Document):
         "measured.",
     )
     optimisation: Optimisation | None = Field(None, description="What was done to its graph.")
+    verdict: Verdict | None = Field(None, description="What it brings and costs against full precision.")
     refused: str | None = Field(None, description="What stopped it; such a variant is in no repository.")
 
 

@@ -1,0 +1,105 @@
+"""How long a variant takes against full precision, side by side in one run, on the hardware of this machine."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tritonkit.spec.dtypes import BY_TRITON
+from tritonkit.spec.verdicts import Timing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import onnxruntime
+
+    from builder.stages import TimeRequest, TimeResult
+
+_ROUNDS = 15
+_SECONDS_A_ROUND = 0.05
+_FREE_DIMENSION = 64
+# What decides how fast integers are, where /proc/cpuinfo names it.
+_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")
+
+
+def hardware_name(threads: int) -> str:
+    """The processor, its instructions for integers and the threads that a session may use, in words."""
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    found = [flag for flag in _FLAGS if flag in fields.get("flags", "").split()]
+    name = fields.get("model name", platform.processor() or platform.machine())
+    return f"{name} ({', '.join([*found[-1:], f'{threads} thread' + ('s' if threads > 1 else '')])})"
+
+
+def time_variant(request: TimeRequest, inputs: dict[str, Path], out: Path) -> TimeResult:  # noqa: ARG001 - as stages are
+    """Times the variant's file and full precision's in turn, so that neighbours on the machine slow both.
+
+    Args:
+        request: inputs of the network, batch sizes, threads.
+        inputs: `model` and `baseline`, folders with a model.onnx each.
+        out: nothing is written.
+    """
+    from builder.stages import TimeResult  # noqa: PLC0415 - a stage's function and its documents name each other
+
+    sessions = [_session(inputs[name] / "model.onnx", request.threads) for name in ("baseline", "model")]
+    random = np.random.default_rng(0)
+    timings = []
+    for batch in request.batches:
+        feed = {
+            spec.name: random.standard_normal(
+                (batch, *(_FREE_DIMENSION if dim == -1 else dim for dim in spec.dims))
+            ).astype(BY_TRITON[spec.data_type].numpy)
+            for spec in request.inputs
+        }
+        baseline, variant = _in_turn(sessions, feed)
+        ratios = [b / v for b, v in zip(baseline, variant, strict=True)]
+        low, high = _interval(ratios)
+        timings.append(
+            Timing(
+                hardware=request.hardware,
+                batch=batch,
+                milliseconds=1000 * statistics.median(variant),
+                baseline_milliseconds=1000 * statistics.median(baseline),
+                ratio=statistics.median(ratios),
+                low=low,
+                high=high,
+            )
+        )
+    return TimeResult(timings=tuple(timings))
+
+
+def _session(model: Path, threads: int) -> onnxruntime.InferenceSession:
+    import onnxruntime  # noqa: PLC0415 - whoever only asks for the hardware's name needs it not
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 3
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def _in_turn(sessions: Sequence[onnxruntime.InferenceSession], feed: dict[str, np.ndarray]) -> list[list[float]]:
+    """Seconds a call, by session and round; the first call of each is left out."""
+    times: list[list[float]] = [[] for _ in sessions]
+    for session in sessions:
+        session.run(None, feed)
+    for _ in range(_ROUNDS):
+        for column, session in zip(times, sessions, strict=True):
+            began, calls = time.perf_counter(), 0
+            while calls == 0 or time.perf_counter() - began < _SECONDS_A_ROUND:
+                session.run(None, feed)
+                calls += 1
+            column.append((time.perf_counter() - began) / calls)
+    return times
+
+
+def _interval(ratios: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the median, by a bootstrap over the rounds."""
+    random = np.random.default_rng(0)
+    medians = np.median(random.choice(np.array(ratios), (2000, len(ratios))), axis=1)
+    low, high = np.quantile(medians, (0.025, 0.975))
+    return float(low), float(high)

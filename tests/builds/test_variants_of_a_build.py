@@ -1,0 +1,83 @@
+"""A toy built in every precision, each through the whole proof, each with a verdict."""
+
+import json
+
+import onnx
+import pytest
+
+from builder.build import build
+from tests.toy_classifier import NETWORK, write_toy
+
+SAMPLES = """
+
+def noise():
+    import numpy as np
+    from PIL import Image
+    random = np.random.default_rng(5)
+    while True:
+        yield Image.fromarray(random.integers(0, 255, (24, 24, 3), dtype=np.uint8))
+
+
+def too_few():
+    from itertools import islice
+    return islice(noise(), 20)
+"""
+CALIBRATION = {"name": "noise", "source": "network:noise", "held_out": 50, "method": "minmax"}
+# The toy's answers are about 1; its six classes lie close together, and a small toy is not faster for being narrow.
+WIDE = {"absolute": 0.5, "relative": 0.5, "cosine": 0.9, "reason": "a toy with small logits"}
+VARIANTS = [
+    {"name": "fp32"},
+    {"name": "clean", "optimise": True},
+    {"name": "fp16", "precision": "fp16", "device": "gpu"},
+    {"name": "int8", "precision": "int8", "calibration": CALIBRATION, "tolerance": WIDE},
+    {"name": "starved", "precision": "int8", "calibration": CALIBRATION | {"source": "network:too_few"}},
+]
+
+
+@pytest.fixture(scope="module")
+def candidate(tmp_path_factory, session_cache):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRITONKIT_CACHE", str(session_cache))
+        folder = write_toy(
+            tmp_path_factory.mktemp("variants") / "toy",
+            network=NETWORK + SAMPLES,
+            variants=VARIANTS,
+            gates={"accuracy": {"min_agreement": 0.6}},
+        )
+        out = folder.parent / "out"
+        return build(folder, out), out
+
+
+@pytest.mark.server
+@pytest.mark.timeout(600)
+def test_each_variant_goes_through_the_proof_and_gets_a_verdict(candidate):
+    report, out = candidate
+    results = {one.name: one for one in report.variants}
+    for name in ("fp32", "clean", "fp16", "int8"):
+        assert results[name].artefact.passed, name
+        assert results[name].served.passed, name
+    assert results["fp32"].verdict is None, "it is what the others are held against"
+    assert results["fp16"].refused is None
+    assert results["fp16"].verdict.reasons == ("speed not judged here: a GPU",)
+    for name in ("clean", "int8"):
+        timings = results[name].verdict.figures.timings
+        assert [timing.batch for timing in timings] == [1, 4]
+        assert all(timing.low <= timing.ratio <= timing.high for timing in timings)
+        # Whether so small a network is slower is the machine's to say: verdict and refusal must only say the same.
+        assert results[name].verdict.accepted == (results[name].refused is None)
+    done = results["int8"].optimisation
+    assert done.calibration == "500 samples of noise, minmax"
+    assert {layer.operator for layer in done.layers} == {"Conv", "Gemm"}
+    assert done.mixed[-1].agreement >= 0.6
+    assert "ends too soon" in results["starved"].refused
+    assert json.loads((out / "build.json").read_text())["variants"][3]["optimisation"]["mixed"]
+
+
+@pytest.mark.server
+@pytest.mark.timeout(600)
+def test_only_the_variant_that_is_served_is_in_the_repository(candidate):
+    _, out = candidate
+    networks = [file.parent.parent.name for file in (out / "repository").glob("*/1/model.onnx")]
+    assert [name.rpartition("_")[0] for name in networks] == ["toy_fp32"]
+    file = next((out / "repository").glob("*/1/model.onnx"))
+    assert all(w.data_type != onnx.TensorProto.INT8 for w in onnx.load(file).graph.initializer)
