@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 # is not told by it but by the gates of accuracy and agreement.
 ARTEFACT: dict[Precision, Tolerance] = {
     "fp32": Tolerance(absolute=1e-4, relative=1e-4, cosine=0.999999),
-    "fp16": Tolerance(absolute=5e-2, relative=2e-2, cosine=0.9995),
+    "fp16": Tolerance(absolute=2e-1, relative=2e-2, cosine=0.999),
     "bf16": Tolerance(absolute=5e-1, relative=1e-1, cosine=0.99),
-    "int8": Tolerance(absolute=3.0, relative=5e-1, cosine=0.9),
+    "int8": Tolerance(absolute=1.5, relative=2.5e-1, cosine=0.9),
 }
 
 # The served part against the same file in process: the same kernels on the same numbers, in batches of other sizes.
