@@ -22,19 +22,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signer:
-    """Who signs: a private key, alone or with the certificate that vouches for it.
+    """Who signs: a private key, alone or with the certificate that vouches for it; or an identity, without a key.
 
     Attributes:
-        private_key: PEM file of an elliptic key on P-256, P-384 or P-521.
+        private_key: PEM file of an elliptic key on P-256, P-384 or P-521; `None` signs with Sigstore, which needs the
+            network: the identity is that of `identity_token`, of the machine that builds, or of whoever logs in.
         passphrase: of that file; `None` where it is not encrypted. The library takes none beside a certificate.
         certificate: PEM file of the key's certificate.
         chain: PEM files of the certificates between that one and a root.
+        identity_token: an OpenID Connect token, for signing without a key.
     """
 
-    private_key: Path
+    private_key: Path | None = None
     passphrase: str | None = field(default=None, repr=False)
     certificate: Path | None = None
     chain: tuple[Path, ...] = ()
+    identity_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,31 +60,50 @@ def sign(version_folder: Path, signer: Signer) -> Path:
 
     Raises:
         InputError: there is no manifest, or the key or certificate cannot be read.
-        UnavailableError: model-signing is not installed.
+        UnavailableError: model-signing is not installed, or Sigstore cannot be reached or does not know the identity.
     """
-    library = _library().signing
+    config = _library().signing.Config()
     if not (version_folder / MANIFEST).is_file():
         raise InputError("there is nothing to sign", where=version_folder / MANIFEST)
     staged = version_folder / f".{SIGNATURE}"
+    if signer.private_key is None:
+        _sign_keyless(config, version_folder / MANIFEST, staged, signer.identity_token)
+    else:
+        _sign_by_key(config, version_folder / MANIFEST, staged, signer)
+    staged.replace(version_folder / SIGNATURE)
+    return version_folder / SIGNATURE
+
+
+def _sign_by_key(config: Any, manifest: Path, staged: Path, signer: Signer) -> None:
     try:
         if signer.certificate is None:
-            config = library.Config().use_elliptic_key_signer(
+            config.use_elliptic_key_signer(
                 private_key=signer.private_key,
                 # The library hands it to `cryptography` as it is, which takes bytes.
                 password=None if signer.passphrase is None else signer.passphrase.encode(),
             )
         else:
-            config = library.Config().use_certificate_signer(
+            config.use_certificate_signer(
                 private_key=signer.private_key,
                 signing_certificate=signer.certificate,
                 # The library cannot read an empty chain; the certificate itself adds nothing to it.
                 certificate_chain=signer.chain or (signer.certificate,),
             )
-        config.sign(version_folder / MANIFEST, staged)
+        config.sign(manifest, staged)
     except (OSError, ValueError, TypeError) as error:
         raise InputError("this key does not sign", where=signer.private_key, got=_reason(error)) from None
-    staged.replace(version_folder / SIGNATURE)
-    return version_folder / SIGNATURE
+
+
+def _sign_keyless(config: Any, manifest: Path, staged: Path, token: str | None) -> None:
+    try:
+        config.use_sigstore_signer(identity_token=token, use_ambient_credentials=token is None)
+        config.sign(manifest, staged)
+    except Exception as error:  # noqa: BLE001 - the library raises whatever its network and its parsers raise
+        raise UnavailableError(
+            "Sigstore did not sign",
+            got=_reason(error),
+            hint="it needs the network and an identity; --key signs without either",
+        ) from None
 
 
 def check_signature(version_folder: Path, trust: Trust) -> None:

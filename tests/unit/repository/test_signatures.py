@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import subprocess
 import sys
 
@@ -172,6 +173,34 @@ def test_a_certificate_vouches_for_the_signer(candidate, tmp_path):
     check_signature(candidate / NAME / "1", Trust(roots=(root,)))
     with pytest.raises(GateError, match="not of this manifest"):
         check_signature(candidate / NAME / "1", Trust(roots=(other,)))
+
+
+@pytest.mark.parametrize("token", [None, "no token at all"])
+def test_signing_without_a_key_needs_sigstore_and_says_so(candidate, token):
+    """Whether or not this machine has a network: nobody vouches for whoever runs the tests."""
+    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    environment = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"} | nowhere
+    if token is not None:
+        environment["TRITONKIT_IDENTITY_TOKEN"] = token
+    done = subprocess.run(
+        [sys.executable, "-m", "tritonkit", "sign", str(candidate), "--keyless"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=environment | {"BROWSER": "true"},
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "Sigstore did not sign" in done.stderr
+    assert "--key signs without either" in done.stderr
+    assert not token or token not in done.stderr + done.stdout
+    assert not (candidate / NAME / "1" / "manifest.sig").exists()
+
+
+def test_a_certificate_without_its_key_is_refused(candidate, tmp_path, capsys):
+    assert main(["sign", str(candidate), "--keyless", "--certificate", str(tmp_path / "c.crt")]) == 2
+    assert "a certificate is that of a key" in capsys.readouterr().err
 
 
 def _certificate(folder, name, issuer=None):
