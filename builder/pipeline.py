@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from builder.kinds import postprocess_step, preprocess_step
-from tritonkit.repository.config import ModelConfig, merge_config, new_config, write_config
+from tritonkit.repository.config import ModelConfig, append_config_text, merge_config, new_config, write_config
 
 if TYPE_CHECKING:
     from builder.kinds import Step
@@ -82,7 +82,7 @@ def part_config(spec: ModelSpec, variant: Variant, role: Role, name: str) -> Mod
 def part_text(spec: ModelSpec, variant: Variant, role: Role, name: str) -> str:
     """`config.pbtxt` of one part."""
     text = write_config(part_config(spec, variant, role, name))
-    return text + spec.config_text.rstrip("\n") + "\n" if role == "model" and spec.config_text else text
+    return append_config_text(text, spec.config_text) if role == "model" else text
 
 
 def ensemble_config(spec: ModelSpec, names: PartNames, version: int | None) -> ModelConfig:
