@@ -17,7 +17,7 @@ from tritonkit.spec.errors import InputError
 from tritonkit.spec.ngc import release
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from builder.stages import CaptureRequest
     from tritonkit.spec.model import TensorSpec
@@ -47,7 +47,7 @@ def export_onnx(network: torch.nn.Module, request: CaptureRequest) -> onnx.Model
             kwargs=None if len(inputs) == 1 else {spec.name: t for spec, t in zip(inputs, examples, strict=True)},
             dynamo=True,
             input_names=[spec.name for spec in inputs],
-            output_names=[spec.name for spec in outputs],
+            output_names=_placeholders(outputs),
             dynamic_shapes=_dynamic_shapes(network, inputs, request.batched),
             opset_version=min(OPSET, limits.opset),
             verbose=False,
@@ -56,7 +56,9 @@ def export_onnx(network: torch.nn.Module, request: CaptureRequest) -> onnx.Model
         raise _explain(network, error) from error
     if program is None:
         raise InputError("the network does not export", where=type(network).__name__, got="no program from torch.onnx")
-    return _finish(program.model_proto, limits.ir_version)
+    model = program.model_proto
+    rename_outputs(model, [spec.name for spec in outputs])
+    return _finish(model, limits.ir_version)
 
 
 def export_script(network: torch.nn.Module, request: CaptureRequest) -> onnx.ModelProto:
@@ -90,6 +92,31 @@ def export_script(network: torch.nn.Module, request: CaptureRequest) -> onnx.Mod
     except Exception as error:
         raise _explain(network, error) from error
     return _finish(onnx.load_from_string(buffer.getvalue()), limits.ir_version)
+
+
+def _placeholders(outputs: Sequence[TensorSpec]) -> list[str]:
+    """Names that the exporter has given to nothing: it does not notice when an output's is one that a node has."""
+    return [f"tritonkit_output_{index}" for index in range(len(outputs))]
+
+
+def rename_outputs(model: onnx.ModelProto, names: Sequence[str]) -> None:
+    """Gives the graph's outputs these names; what bears one of them inside the graph moves out of the way."""
+    old = [output.name for output in model.graph.output]
+    renamed = {name: f"{name}.inner" for name in names if name not in old} | dict(zip(old, names, strict=True))
+    _rename(model.graph, renamed)
+
+
+def _rename(graph: onnx.GraphProto, renamed: Mapping[str, str]) -> None:
+    for node in graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                _rename(inner, renamed)
+    kept = {value.name for value in graph.input}
+    for named in (*graph.initializer, *graph.value_info, *graph.output):
+        if named.name not in kept:
+            named.name = renamed.get(named.name, named.name)
 
 
 def _finish(model: onnx.ModelProto, ir_version: int) -> onnx.ModelProto:

@@ -1,9 +1,10 @@
 """One stage of a build: a function that runs in a child process and leaves a folder.
 
 The parent writes `request.json`, starts `python -m builder.stage FOLDER` and waits, within a time limit. The child
-calls the stage's function, which puts its outputs into `out/`, and writes `result.json` last. The folder is then
-renamed into the cache under a key of all that the result depends on. So a crash, a hang or a memory kill is one
-clear error; a killed build resumes after its last finished stage; and an unchanged build starts no child at all.
+has no network but loopback. It calls the stage's function, which puts its outputs into `out/`, and writes
+`result.json` last. The folder is then renamed into the cache under a key of all that the result depends on. So a
+crash, a hang or a memory kill is one clear error; a killed build resumes after its last finished stage; and an
+unchanged build starts no child at all.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from builder.cache import stage_folder, stage_key
+from builder.isolation import cut_network
 from tritonkit.repository.digests import first_difference, read_tree
 from tritonkit.spec.errors import KitError, from_dict
 from tritonkit.spec.manifest import Tree
@@ -85,7 +87,11 @@ class Finished(Generic[Result]):
 
 
 def run_stage(
-    stage: Stage[Result], request: Document, inputs: Mapping[str, Path], places: Mapping[str, Path] | None = None
+    stage: Stage[Result],
+    request: Document,
+    inputs: Mapping[str, Path],
+    places: Mapping[str, Path] | None = None,
+    prepare: Callable[[], object] | None = None,
 ) -> Finished[Result]:
     """Runs `stage`, or finds that it has been run with the same request, inputs and tools.
 
@@ -94,6 +100,7 @@ def run_stage(
         request: its parameters.
         inputs: files and folders that it reads, by name. Their content is part of what makes two runs the same.
         places: folders that it is told of besides; whatever of them counts is among the inputs.
+        prepare: called here, where there is a network, before a child is started: the child has none.
 
     Raises:
         KitError: the stage's own error; or that it crashed, was killed or took too long, with the path of its log.
@@ -103,6 +110,8 @@ def run_stage(
     folder = stage_folder(stage.name, key)
     cached = _read_finished(folder) is not None
     if not cached:
+        if prepare is not None:
+            prepare()
         _run_in_child(stage, request, {**inputs, **(places or {})}, folder)
     result = _read_finished(folder)
     if result is None:
@@ -238,6 +247,8 @@ def _load(path: str) -> Any:
 def main(work: Path) -> int:
     """The child's side: calls the function that `request.json` names and writes `result.json` or `error.json`."""
     call = json.loads((work / "request.json").read_text())
+    if (reason := cut_network()) is not None:
+        sys.stderr.write(f"this stage still has a network: {reason}\n")
     request = _load(call["request_class"]).model_validate(call["request"])
     function: Callable[[Any, dict[str, Path], Path], BaseModel] = _load(call["function"])
     try:

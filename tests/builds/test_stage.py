@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from builder.stage import Stage, run_stage
+from tests.network_probe import Empty, Seen
 from tritonkit.spec.errors import GateError, KitError
 from tritonkit.spec.model import Document
 
@@ -134,3 +135,20 @@ def test_what_a_killed_build_left_is_swept_after_a_day(stage, text, own_cache):
     os.utime(stale, (0, 0))
     run_stage(stage, Request(what="sweeps"), {"text": text})
     assert not stale.exists()
+
+
+def test_a_stage_has_loopback_and_no_other_network(tmp_path, own_cache):
+    stage = Stage(name="probe", function="tests.network_probe:probe", request=Empty, result=Seen, time_limit=60)
+    seen = run_stage(stage, Empty(), {}).result
+    if seen.interfaces != ["lo"]:
+        pytest.skip("this machine allows no network namespace")
+    assert seen.loopback
+    assert not seen.world
+
+
+def test_what_needs_the_network_is_prepared_once_and_only_before_a_child(tmp_path, own_cache):
+    stage = Stage(name="probe2", function="tests.network_probe:probe", request=Empty, result=Seen, time_limit=60)
+    calls = []
+    run_stage(stage, Empty(), {}, prepare=lambda: calls.append(1))
+    run_stage(stage, Empty(), {}, prepare=lambda: calls.append(2))
+    assert calls == [1]
