@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.engines.backend_choice import choose_backend
+from builder.engines.gpus import find_gpus
 from tritonkit.commands import console, exit_codes
-from tritonkit.server.doctor import examine_machine, examine_repository
+from tritonkit.repository.layout import CONFIG, version_numbers
+from tritonkit.server.doctor import Finding, examine_machine, examine_repository
 from tritonkit.server.served import served_models
+from tritonkit.spec.errors import UnavailableError
 from tritonkit.spec.ngc import DEFAULT_RELEASE
 
 if TYPE_CHECKING:
     import argparse
-
-    from tritonkit.server.doctor import Finding
+    from collections.abc import Iterator
 
 EXAMPLE = "tritonkit doctor model_repository"
 
@@ -24,19 +27,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target", metavar="YY.MM", help=f"release to stand for (default: the manifests', else {DEFAULT_RELEASE})"
     )
+    parser.add_argument(
+        "--model-config-name",
+        metavar="NAME",
+        help="the server's flag of that name, as sm86: say which backend and file each model with profiles will take",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was found: 0 if nothing would fail, 1 if something would."""
     served = served_models(args.repository) if args.repository else None
     release = args.target or (served.target if served else None) or DEFAULT_RELEASE
-    findings = [*examine_machine(release), *(examine_repository(args.repository, release) if args.repository else ())]
+    findings = [*examine_machine(release)]
+    if args.repository:
+        findings += [*examine_repository(args.repository, release), *_choices(args.repository, args.model_config_name)]
     if args.json:
         console.print_json([_document(finding) for finding in findings])
     else:
         for finding in findings:
             console.emit(_line(finding))
     return exit_codes.NO if any(finding.verdict == "fails" for finding in findings) else exit_codes.OK
+
+
+def _choices(repository: Path, config_name: str | None) -> Iterator[Finding]:
+    """Which backend and file a server will take for each model that has a choice."""
+    folders = [entry for entry in sorted(repository.iterdir()) if (entry / CONFIG).is_file()]
+    for folder in (folder for folder in folders if (folder / "configs").is_dir()):
+        choice = choose_backend(folder, max(version_numbers(folder), default=1), config_name, _compute_capability())
+        yield Finding(
+            subject=folder.name,
+            verdict="fails" if choice.problem else "ok",
+            detail=f"{choice.backend} takes {choice.file} ({choice.because})"
+            + (f"; {choice.problem}" if choice.problem else ""),
+            advice="leave --model-config-name out to serve the ONNX file" if choice.problem and config_name else "",
+        )
+
+
+def _compute_capability() -> str | None:
+    try:
+        gpus = find_gpus()
+    except UnavailableError:
+        return None
+    return gpus[0].compute_capability if gpus else None
 
 
 def _line(finding: Finding) -> str:
