@@ -113,10 +113,10 @@ def _rename(graph: onnx.GraphProto, renamed: Mapping[str, str]) -> None:
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
                 _rename(inner, renamed)
-    kept = {value.name for value in graph.input}
-    for named in (*graph.initializer, *graph.value_info, *graph.output):
-        if named.name not in kept:
-            named.name = renamed.get(named.name, named.name)
+    for tensor in graph.initializer:
+        tensor.name = renamed.get(tensor.name, tensor.name)
+    for value in (*graph.value_info, *graph.output):
+        value.name = renamed.get(value.name, value.name)
 
 
 def _finish(model: onnx.ModelProto, ir_version: int) -> onnx.ModelProto:
