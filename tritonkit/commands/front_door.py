@@ -49,6 +49,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("prune", "remove parts that no kept version calls"),
     Verb("lint", "say, without a server, whether each model of a repository will load"),
     Verb("serve", "run a real Triton on a repository, in the foreground"),
+    Verb("doctor", "say what of this machine, and of a repository on it, would make serving fail"),
     Verb("parity", "replay a golden bundle against any Triton and compare its answers"),
     Verb("infer", "send files to a served model and print its answers"),
     Verb("health", "say whether a server, and which of its models, are ready"),
