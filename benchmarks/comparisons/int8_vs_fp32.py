@@ -4,8 +4,8 @@
 
 The two files are the `model.onnx` of two variants that a build left. Both sides run the ONNX Runtime of the server's
 environment, in turn, so that neighbours on the machine slow both; the ratio is that of each round. What it comes to is
-decided by the processor's instructions for integers, which are printed: without VNNI, eight bits are at most about
-twice as fast as 32 (2 multiply-adds of 16 products a cycle against 2 of 8).
+decided by the processor's instructions for integers, which are printed: without VNNI, a core adds up
+about twice as many products of 8 bits a cycle as of 32.
 """
 
 from __future__ import annotations
