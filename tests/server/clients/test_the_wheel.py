@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
 CODE = """
-import sys
+import asyncio, sys
 import numpy as np
 import tritonkit_client
 from tritonkit_client.testing import FakeTransport
@@ -27,6 +27,11 @@ for url in sys.argv[1:]:
     with tritonkit_client.Client(url) as client:
         answer = client.infer("echo", {"x": np.ones((1, 4), np.float32)})
         assert answer["y"].sum() == 4 and answer.endpoint == url
+async def main(url):
+    async with tritonkit_client.AsyncClient(url) as client:
+        assert (await client.infer("echo", {"x": np.ones((1, 4), np.float32)}))["y"].sum() == 4
+for url in sys.argv[1:]:
+    asyncio.run(main(url))
 assert "clients" not in sys.modules and "tritonkit" not in sys.modules
 """
 
