@@ -96,14 +96,17 @@ def read_built(folder: Path) -> Built:
 
 def allowed_variants(built: Built, max_drop_points: float) -> tuple[dict[str, BuiltVariant], dict[str, str]]:
     """The variants whose accuracy may be served, and why the others may not. The build's own is always allowed."""
-    allowed, excluded = {}, {}
+    own = built.own.variant
+    allowed, excluded = {own: built.variants[own]}, {}
     for result in built.report.variants:
+        if result.name == own:
+            continue
         drop = result.accuracy_drop_points
         if result.refused is not None:
             excluded[result.name] = f"the build refused it: {result.refused}"
         elif result.name not in built.variants:
             excluded[result.name] = "its assembled repository is no longer in the build's cache: build again"
-        elif result.name == built.own.variant or _costs_at_most(result, max_drop_points):
+        elif _costs_at_most(result, max_drop_points):
             allowed[result.name] = built.variants[result.name]
         elif drop is None:
             excluded[result.name] = "the build did not measure what it costs in accuracy"
