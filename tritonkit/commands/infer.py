@@ -11,6 +11,8 @@ import numpy as np
 
 from clients import Answer, Client, ClientError
 from clients.codec import numpy_dtype
+from clients.many import in_order
+from clients.progress import Progress
 from tritonkit.commands import console, exit_codes
 from tritonkit.commands.calling import add_server_arguments, client_errors, client_options, server_urls
 from tritonkit.spec.errors import InputError
@@ -50,36 +52,46 @@ class Result:
 
     file: str
     protocol: str
-    outcome: Answer | ClientError
+    outcome: Answer | ClientError | InputError
 
 
 def run(args: argparse.Namespace) -> int:
-    """Sends each file and prints the answers; exit code 1 if any failed."""
+    """Sends each file and prints the answers; exit code 1 if any failed.
+
+    Raises:
+        InputError: not one file holds what the model takes.
+    """
     results: list[Result] = []
     with client_errors():
         for url in server_urls(args):
             results.extend(_results(url, args))
+    unfit = [result.outcome for result in results if isinstance(result.outcome, InputError)]
+    if len(unfit) == len(results):
+        raise unfit[0]
     if args.json:
         console.print_json([_document(result) for result in results])
     else:
         console.emit(_table(results, args.top))
-    return exit_codes.NO if any(isinstance(result.outcome, ClientError) for result in results) else exit_codes.OK
+    failed = any(not isinstance(result.outcome, Answer) for result in results)
+    return exit_codes.NO if failed else exit_codes.OK
 
 
 def _results(url: str, args: argparse.Namespace) -> Iterator[Result]:
+    """The outcome of each file, read when its turn comes: a folder of photographs need not fit into memory."""
     with Client(url, **client_options(args)) as client:
         metadata = client.metadata(args.model, args.model_version)
-        inputs = [_read(file, metadata) for file in args.files]
-        outcomes = client.try_many(
-            args.model,
-            inputs,
-            concurrency=args.concurrency,
-            progress=len(inputs) > 1,
-            version=args.model_version,
-            outputs=args.output,
-        )
-        for file, outcome in zip(args.files, outcomes, strict=True):
-            yield Result(file=file, protocol=url.partition("://")[0], outcome=outcome)
+
+        def send(file: str) -> Result:
+            outcome: Answer | ClientError | InputError
+            try:
+                inputs = _read(file, metadata)
+                outcome = client.infer(args.model, inputs, version=args.model_version, outputs=args.output)
+            except (ClientError, InputError) as error:
+                outcome = error
+            return Result(file=file, protocol=url.partition("://")[0], outcome=outcome)
+
+        progress = Progress(args.files, shown=len(args.files) > 1)
+        yield from in_order(send, args.files, concurrency=args.concurrency, progress=progress)
 
 
 # -- files -> inputs -------------------------------------------------------------------------------------------------
@@ -193,7 +205,7 @@ def _table(results: Sequence[Result], top: int) -> str:
     rows: list[list[object]] = []
     for result in results:
         start = [result.file, *([result.protocol] if several else [])]
-        if isinstance(result.outcome, ClientError):
+        if not isinstance(result.outcome, Answer):
             rows.append([*start, f"failed: {result.outcome}", *([""] if classified else []), ""])
             continue
         milliseconds = f"{result.outcome.timing.exchange * 1000:.1f}"
@@ -207,8 +219,8 @@ def _table(results: Sequence[Result], top: int) -> str:
     return console.table(header, rows, right=right)
 
 
-def _is_classified(outcome: Answer | ClientError) -> bool:
-    return isinstance(outcome, Answer) and {"label", "score"} <= set(outcome)
+def _is_classified(answer: Answer) -> bool:
+    return {"label", "score"} <= set(answer)
 
 
 def _labels(answer: Answer) -> list[tuple[str, str]]:
@@ -233,7 +245,7 @@ def _brief(answer: Answer, name: str) -> str:
 
 def _document(result: Result) -> dict[str, Any]:
     outcome = result.outcome
-    if isinstance(outcome, ClientError):
+    if not isinstance(outcome, Answer):
         return {"file": result.file, "protocol": result.protocol, "error": type(outcome).__name__, "what": str(outcome)}
     return {
         "file": result.file,

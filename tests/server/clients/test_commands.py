@@ -64,10 +64,13 @@ def test_a_file_that_fails_does_not_stop_the_others(
 ) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"dog")
-    code, out, _ = run(capsys, "infer", server.grpc_url, "pictures", bad, picture)
+    missing = tmp_path / "missing.jpg"
+    code, out, err = run(capsys, "infer", server.grpc_url, "pictures", bad, missing, picture)
     assert code == exit_codes.NO
     assert "failed: " in out.splitlines()[1]
-    assert "cat" in out.splitlines()[2]
+    assert "cannot be read" in out.splitlines()[2]
+    assert "cat" in out.splitlines()[3]
+    assert "3/3 answers" in err
 
 
 def test_arrays_json_and_standard_input(
