@@ -49,7 +49,8 @@ def _look(tmp_path, page: str, width: int) -> list[str]:
     outer = tmp_path / "frame.html"
     outer.write_text(FRAME.format(width=width, page=html.escape(page)), encoding="utf-8")
     done = subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars", "--disable-background-networking",
+        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars",
+         "--disable-background-networking",
          "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}",
          "--virtual-time-budget=5000", "--window-size=1400,1000", "--dump-dom", outer.as_uri()],
         capture_output=True, text=True, timeout=100, check=False,
