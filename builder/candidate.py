@@ -57,6 +57,8 @@ def write_candidate(
             parameters=captured.result.parameters,
             opset=captured.result.opset,
             ir_version=captured.result.ir_version,
+            inputs=spec.inputs,
+            outputs=spec.outputs,
             weights=spec.source.named_file(),
             weights_sha256=weights_sha256,
             repository=str(out / "repository"),

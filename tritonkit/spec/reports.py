@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tritonkit.spec.model import Document
 from tritonkit.spec.parity import ParityReport
+from tritonkit.spec.tensors import TensorSpec
 from tritonkit.spec.verdicts import Optimisation, Verdict
 
 
@@ -53,6 +54,8 @@ class BuildReport(Document):
     parameters: int = Field(description="How many numbers the weights hold.")
     opset: int | None = Field(description="None where the network is served in torch.")
     ir_version: int | None
+    inputs: tuple[TensorSpec, ...] = Field((), description="The network's inputs.")
+    outputs: tuple[TensorSpec, ...] = Field((), description="The network's outputs.")
     weights: str
     weights_sha256: str
     repository: str = Field(description="The candidate's repository.")

@@ -62,3 +62,13 @@ def test_ranks_that_could_change_places_do_not_bind():
     assert firm_ranks(logits, ids[:, :1], Tolerance(absolute=0.1, relative=0)).tolist() == [[False]]
     # All classes are told: nothing comes after the last.
     assert firm_ranks(logits[:, :2], ids[:, :2], Tolerance(absolute=0.001, relative=0)).tolist() == [[True, True]]
+
+
+def test_what_is_not_finite_stays_a_number_in_json():
+    from tritonkit.spec.parity import Comparison
+
+    got = WANT.copy()
+    got[0, 0] = np.inf
+    found = compare(ASKED, got, WANT, TOLERANCE)
+    assert Comparison.model_validate_json(found.model_dump_json()) == found
+    assert found.worst_absolute > 1e8

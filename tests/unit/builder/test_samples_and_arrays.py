@@ -74,3 +74,14 @@ def test_an_output_may_have_the_name_of_something_inside_the_graph():
     onnx.checker.check_model(model)
     assert [output.name for output in model.graph.output] == ["answer"]
     assert model.graph.node[1].input[0] == "answer.inner"
+
+
+def test_fields_of_a_newer_triton_are_appended_as_they_are():
+    from builder.pipeline import part_text
+    from tests.toy_classifier import spec_fields
+    from tritonkit.spec.model import ModelSpec
+
+    spec = ModelSpec.model_validate(spec_fields() | {"config_text": "field_of_tomorrow { value: 1 }"})
+    text = part_text(spec, spec.variants[0], "model", "m")
+    assert text.rstrip().endswith("field_of_tomorrow { value: 1 }")
+    assert "field_of_tomorrow" not in part_text(spec, spec.variants[0], "preprocess", "p")
