@@ -79,7 +79,7 @@ def _requests(
         asked = {name: {"image": np.array([data], dtype=object)} for name, data in pictures.items()}
     else:
         pictures = {}
-        samples = read_requests(inputs["requests"], request_inputs(request.preprocess, request.inputs))
+        samples = read_requests(inputs["requests"], request_inputs(request.preprocess))
         asked = {f"request {index}": sample for index, sample in enumerate(samples)}
     transformed = transform_requests(asked, request, inputs)
     named = {name: (asked[name], tensors) for name, tensors in transformed.items()}

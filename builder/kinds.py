@@ -62,7 +62,7 @@ def preprocess_step(spec: ModelSpec) -> Step | None:
     kind = spec.preprocess
     if kind is None:
         return None
-    requests = request_inputs(kind, spec.inputs)
+    requests = request_inputs(kind)
     if isinstance(kind, ImagePreprocess):
         choices = kind.model_dump(mode="json", exclude={"kind", "serving", "antialias"})
         return Step(
@@ -152,10 +152,9 @@ def _python_step(
 
 
 def request_inputs(
-    kind: ImagePreprocess | TextPreprocess | TabularPreprocess | PythonPreprocess, network: tuple[TensorSpec, ...]
+    kind: ImagePreprocess | TextPreprocess | TabularPreprocess | PythonPreprocess,
 ) -> tuple[TensorSpec, ...]:
-    """What a client sends, for preprocessing of this kind before a network with these inputs."""
-    del network
+    """What a client sends, for preprocessing of this kind."""
     if isinstance(kind, ImagePreprocess):
         return (TensorSpec(name=REQUEST_IMAGE, data_type="TYPE_STRING", dims=(1,)),)
     if isinstance(kind, TextPreprocess):
