@@ -25,7 +25,7 @@ setup: .venv/.installed
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; found: $$(python3 --version 2>&1)"; exit 1; }
 	@echo "setting up .venv with $(PYTHON) (once; torch and its libraries take a few minutes and 6 GB)"
 	@test -x $(RUN) || $(PYTHON) -m venv .venv
-	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[build,bench,examples,store,signing,tensorrt,dev]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[build,train,bench,examples,store,signing,tensorrt,dev]'
 	@touch $@
 
 demo: setup

@@ -10,7 +10,9 @@ from tritonkit.spec.golden import GoldenBundle
 from tritonkit.spec.manifest import Manifest, PublishedVersion
 from tritonkit.spec.model import ModelSpec
 from tritonkit.spec.parity import ParityReport
+from tritonkit.spec.recipe import Recipe
 from tritonkit.spec.reports import BuildReport, LoadReport
+from tritonkit.spec.training import TrainingReport
 from tritonkit.spec.tuning import TuningReport
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "manifest": Manifest,
     "published": PublishedVersion,
     "parity": ParityReport,
+    "recipe": Recipe,
+    "training": TrainingReport,
     "build": BuildReport,
     "load": LoadReport,
     "tuning": TuningReport,
