@@ -6,13 +6,15 @@ ARG PYTHON_IMAGE=docker.io/library/python:3.12-slim-bookworm
 FROM ${PYTHON_IMAGE} AS build
 ARG PIP_INDEX_URL
 WORKDIR /src
+# What the kit needs, in a layer that a change of the kit itself leaves alone.
 COPY pyproject.toml README.md ./
+RUN python -m venv /opt/tritonkit/venv \
+    && /opt/tritonkit/venv/bin/pip install --no-cache-dir --no-compile '.[bench,signing]'
 COPY tritonkit tritonkit
 COPY builder builder
 COPY clients clients
 COPY benchmarks benchmarks
-RUN python -m venv /opt/tritonkit/venv \
-    && /opt/tritonkit/venv/bin/pip install --no-cache-dir --no-compile '.[bench,signing]'
+RUN /opt/tritonkit/venv/bin/pip install --no-cache-dir --no-compile --no-deps --force-reinstall .
 
 FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/tritonkit/venv /opt/tritonkit/venv

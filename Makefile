@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-full test-gpu lint format setup system-packages schemas review constraints clean
+.PHONY: help demo test test-full test-gpu test-cluster cluster-packages lint format setup system-packages schemas review constraints clean
 
 # The newest Python of the two that really runs (a version manager's shim may not).
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
@@ -16,6 +16,7 @@ help:
 	@echo "make test             lint and every test, with small counts (about ten minutes on two cores)"
 	@echo "make test-full        the same with the large counts"
 	@echo "make test-gpu         the tests that need a GPU"
+	@echo "make test-cluster     the chart on a real Kubernetes (builds one where there is none: root, Debian, Go)"
 	@echo "make lint             ruff, mypy --strict, import-linter"
 	@echo "make system-packages  Debian packages that some tests use: a browser, Prometheus' promtool"
 
@@ -38,10 +39,20 @@ lint: setup
 	.venv/bin/lint-imports
 
 test: lint
-	$(RUN) -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not gpu"
+	$(RUN) -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not gpu and not cluster"
 
 test-full: lint
-	$(RUN) -m pytest -n $(WORKERS) --dist loadgroup -m "not gpu" --timeout 3600
+	$(RUN) -m pytest -n $(WORKERS) --dist loadgroup -m "not gpu and not cluster" --timeout 3600
+
+# On KUBECONFIG's cluster, else a kind cluster where docker runs, else one that is built from source and kept in the cache.
+test-cluster: setup
+	@test -n "$$KUBECONFIG" || type buildah mmdebstrap containerd runc etcd iptables >/dev/null 2>&1 || $(MAKE) cluster-packages
+	$(RUN) -m pytest -n 0 -m cluster --timeout 1800 -s tests/cluster
+
+cluster-packages:
+	@echo "installing with apt-get what a cluster of one node is made of"
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends buildah conntrack containerd \
+	  containernetworking-plugins etcd-server iptables mmdebstrap runc
 
 test-gpu: setup
 	$(RUN) -m pytest -n 0 -m gpu -s

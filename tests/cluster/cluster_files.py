@@ -96,6 +96,8 @@ def apiserver(programs: Path, run: Path) -> list[str | Path]:
         f"--token-auth-file={run}/tokens.csv",
         "--authorization-mode=RBAC",
         "--allow-privileged=true",
+        # The node's name is in no DNS.
+        "--kubelet-preferred-address-types=InternalIP",
         "--enable-priority-and-fairness=false",
     ]
 

@@ -43,11 +43,16 @@ def local_cluster(programs: Path, pause_archive: Path) -> Iterator[Path]:
     with _alone():
         _remove_everything()
         RUN.mkdir()
+        processes: dict[str, subprocess.Popen[bytes]] = {}
         try:
             _make_control_groups()
             _make_network()
-            yield _start(programs, pause_archive)
+            _start(programs, pause_archive, processes)
+            yield RUN / "kubeconfig"
         finally:
+            for process in processes.values():
+                process.kill()
+                process.wait()
             _keep_logs()
             _remove_everything()
 
@@ -107,11 +112,11 @@ def _make_control_groups() -> None:
         (hierarchy / CGROUP).mkdir(exist_ok=True)
 
 
-def _start(programs: Path, pause_archive: Path) -> Path:
+def _start(programs: Path, pause_archive: Path, processes: dict[str, subprocess.Popen[bytes]]) -> None:
     token = secrets.token_hex(16)
     files.write_all(RUN, token=token, containerd_root=CACHE.parent / "cluster" / "containerd")
     kubeconfig = RUN / "kubeconfig"
-    processes = {"etcd": node_process(files.etcd(RUN), "etcd")}
+    processes["etcd"] = node_process(files.etcd(RUN), "etcd")
     processes["containerd"] = node_process(["containerd", "--config", RUN / "containerd.toml"], "containerd")
     processes["kube-apiserver"] = node_process(files.apiserver(programs, RUN), "kube-apiserver")
     _wait("containerd", lambda: _succeeds(_ctr_command("version")), processes)
@@ -125,7 +130,6 @@ def _start(programs: Path, pause_archive: Path) -> Path:
     _wait("the node", lambda: _succeeds(node_ready), processes)
     account = [*kubectl, "get", "serviceaccount", "default", "--namespace", "default"]
     _wait("the controllers", lambda: _succeeds(account), processes)
-    return kubeconfig
 
 
 def _wait(what: str, is_ready: Callable[[], bool], processes: dict[str, subprocess.Popen[bytes]]) -> None:

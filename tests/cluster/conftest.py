@@ -1,0 +1,219 @@
+"""A cluster, images, and a namespace with a volume that holds three versions of a small model."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import shutil
+import subprocess
+import tarfile
+import uuid
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.candidates import NAME, make_candidate, picture
+from tests.cluster.container_images import Images, build_images, write_pause_archive
+from tests.cluster.kubernetes_client import Document, Kubernetes
+from tests.cluster.kubernetes_programs import kubernetes_programs
+from tests.cluster.local_cluster import RUN, import_image, local_cluster
+from tests.helm.programs import CACHE
+from tritonkit.repository.digests import file_digest
+from tritonkit.repository.layout import read_manifest
+from tritonkit.repository.publish import check_candidate, publish
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BAD = 3
+"""The version whose network is not, in the volume, what was proven."""
+
+SECURE_POD: Document = {
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "runAsGroup": 1000,
+    "fsGroup": 1000,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+SECURE_CONTAINER: Document = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A repository with versions 1, 2 and a bad one.
+
+    Attributes:
+        repository: its folder.
+        manifests: sha256 of each version's manifest, by version.
+    """
+
+    repository: Path
+    manifests: dict[int, str]
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory) -> Published:
+    work = tmp_path_factory.mktemp("published")
+    repository = work / "model_repository"
+    for version in (1, 2, BAD):
+        publish(check_candidate(make_candidate(work / f"candidate_{version}", version)), repository)
+    # What a disk or a hand may do to a volume.
+    parts = read_manifest(repository / NAME / str(BAD)).parts
+    (part,) = (part.name for part in parts if part.backend != "python")
+    with (repository / part / "1" / "model.onnx").open("ab") as network:
+        network.write(b"\0")
+    manifests = {v: file_digest(repository / NAME / str(v) / "manifest.json") for v in (1, 2, BAD)}
+    return Published(repository=repository, manifests=manifests)
+
+
+@pytest.fixture(scope="session")
+def images(published) -> Images:
+    return build_images(published.repository / NAME / "1")
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(images, tmp_path_factory) -> Iterator[Path]:
+    """KUBECONFIG, else a kind cluster where docker runs, else a node of our own."""
+    with _cluster(tmp_path_factory.mktemp("kubeconfig")) as (path, import_archive):
+        for image in (images.triton, images.kit, images.tools):
+            import_archive(image.archive)
+        yield path
+
+
+@contextlib.contextmanager
+def _cluster(folder: Path):
+    given = os.environ.get("KUBECONFIG")
+    if given:
+        # Its nodes must have the images already, or pull them: see docs/chart.md.
+        yield Path(given), lambda _archive: None
+    elif shutil.which("kind") and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
+        name, path = f"tritonkit-{uuid.uuid4().hex[:6]}", folder / "kubeconfig"
+        kind = ["kind", "--name", name]
+        subprocess.run(["kind", "create", "cluster", "--name", name, "--kubeconfig", path, "--wait=180s"], check=True)
+        try:
+            yield (
+                path,
+                lambda archive: subprocess.run([*kind[:1], "load", "image-archive", archive, *kind[1:]], check=True),
+            )
+        finally:
+            subprocess.run([*kind[:1], "delete", "cluster", *kind[1:]], check=True)
+    else:
+        programs = kubernetes_programs()
+        pause = write_pause_archive(programs / "pause", CACHE.parent / "cluster" / "pause.tar")
+        with local_cluster(programs, pause) as path:
+            yield path, import_image
+
+
+@pytest.fixture(scope="session")
+def claimed(kubeconfig, images, published) -> Iterator[Kubernetes]:
+    """A namespace under the restricted Pod Security Standard, with a claim that holds the repository."""
+    kubernetes = Kubernetes(kubeconfig=kubeconfig, namespace=f"serving-{uuid.uuid4().hex[:6]}")
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": kubernetes.namespace, "labels": labels}}
+    kubernetes.apply(namespace)
+    try:
+        _fill_claim(kubernetes, images, published)
+        yield kubernetes
+    finally:
+        kubernetes.kubectl("delete", "namespace", kubernetes.namespace, "--wait=true", check=False)
+        kubernetes.kubectl("delete", "persistentvolume", kubernetes.namespace, "--ignore-not-found", check=False)
+
+
+def _fill_claim(kubernetes: Kubernetes, images: Images, published: Published) -> None:
+    spec: Document = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    if not kubernetes.get("storageclasses")["items"]:
+        # A node of our own provides no volumes by itself.
+        folder = RUN / "volume"
+        folder.mkdir()
+        folder.chmod(0o777)
+        volume = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": str(folder)}}
+        meta = {"name": kubernetes.namespace}
+        kubernetes.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": volume})
+        spec |= {"storageClassName": "", "volumeName": kubernetes.namespace}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "models"}, "spec": spec}
+    kubernetes.apply(claim)
+    volumes = [{"name": "models", "persistentVolumeClaim": {"claimName": "models"}}]
+    start_pod(kubernetes, "loader", images.tools.name, ["sleep", "3600"], volumes=volumes, mounts={"models": "/volume"})
+    archive = BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(published.repository, "model_repository")
+    into = ["exec", "-i", "loader", "--", "tar", "-x", "--no-same-owner", "-C", "/volume"]
+    kubernetes.kubectl(*into, stdin=archive.getvalue())
+    kubernetes.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
+
+
+def start_pod(
+    kubernetes: Kubernetes,
+    name: str,
+    image: str,
+    command: list[str],
+    *,
+    volumes: list[Document] = (),
+    mounts: dict[str, str] | None = None,
+    labels: dict[str, str] | None = None,
+) -> None:
+    """Starts a pod of one container that the restricted standard admits, and waits until it runs."""
+    container = {
+        "name": "main",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": command,
+        "securityContext": SECURE_CONTAINER,
+        "volumeMounts": [{"name": volume, "mountPath": path} for volume, path in (mounts or {}).items()],
+    }
+    spec = {
+        "containers": [container],
+        "volumes": list(volumes),
+        "restartPolicy": "Never",
+        "securityContext": SECURE_POD,
+        "automountServiceAccountToken": False,
+        "terminationGracePeriodSeconds": 1,
+    }
+    metadata = {"name": name, "labels": labels or {}}
+    kubernetes.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    kubernetes.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")
+
+
+@pytest.fixture(scope="session")
+def values(images, published):
+    """The values of a release that serves one of the versions."""
+
+    def of_version(version: int, **changes: object) -> Document:
+        return {
+            "image": images.triton.values()
+            | {"release": "24.10", "acceptOldRelease": "the server of the wheel, in a cluster of this machine alone"},
+            "kitImage": images.kit.values(),
+            "models": [{"name": NAME, "manifestSha256": published.manifests[version]}],
+            "modelSource": {
+                "type": "pvc",
+                "sizeLimit": "256Mi",
+                "pvc": {"claimName": "models", "subPath": "model_repository"},
+            },
+            "gpu": {"mode": "none"},
+            "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}},
+            "kitResources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},
+            "replicaCount": 2,
+            "probes": {"periodSeconds": 2, "timeoutSeconds": 2},
+            "termination": {"preStopSeconds": 6, "drainSeconds": 5, "unloadSeconds": 5},
+            # Shorter than the time before SIGTERM: every connection has moved to another pod by then.
+            "triton": {"grpcMaxConnectionAgeMs": 2000},
+            "networkPolicy": {"clients": [{"podSelector": {}}]},
+            **changes,
+        }
+
+    return of_version
+
+
+@pytest.fixture(scope="session")
+def client_files(claimed) -> str:
+    """The name of the ConfigMap with what a pod that asks needs."""
+    script = (Path(__file__).parent / "steady_requests.py").read_text()
+    binary = {"picture.png": base64.b64encode(picture()).decode()}
+    metadata = {"name": "steady-requests"}
+    data = {"steady_requests.py": script}
+    claimed.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data, "binaryData": binary})
+    return "steady-requests"
