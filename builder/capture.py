@@ -16,7 +16,7 @@ from builder.kinds import request_inputs
 from builder.reference import Reference, Rows, write_reference
 from builder.samples import Questions, make_pictures, make_tensors, read_requests
 from builder.sources.network import Network, open_network
-from builder.stages import CaptureRequest, CaptureResult
+from builder.stages import EXPORT_ERROR, CaptureRequest, CaptureResult
 from builder.transforms import transform_requests
 from tritonkit.spec.dtypes import BY_NUMPY, BY_TRITON
 from tritonkit.spec.errors import InputError
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from tritonkit.spec.model import TensorSpec
 
-EXPORT_ERROR = "export_error.json"
-"""In the place of model.onnx, where a network does not export and a variant serves it in torch."""
 _ROWS_AT_ONCE = 8
 # Protocol buffers end at 2 GiB; well before that the weights go into a file beside the graph.
 _EXTERNAL_FROM = 1_500_000_000

@@ -47,11 +47,9 @@ def roles(spec: ModelSpec) -> tuple[Role, ...]:
 
 def step_of(spec: ModelSpec, role: Role) -> Step | None:
     """The Python step of this role; `None` for the network."""
-    return {"preprocess": preprocess_step, "postprocess": postprocess_step, "model": _no_step}[role](spec)
-
-
-def _no_step(_spec: ModelSpec) -> None:
-    return None
+    if role == "model":
+        return None
+    return preprocess_step(spec) if role == "preprocess" else postprocess_step(spec)
 
 
 def plain_names(spec: ModelSpec, variant: Variant) -> PartNames:

@@ -12,6 +12,9 @@ from tritonkit.spec.model import Document, ModelSpec, Samples, Source, TensorSpe
 from tritonkit.spec.parity import ParityReport
 from tritonkit.spec.verdicts import Optimisation, Timing
 
+EXPORT_ERROR = "export_error.json"
+"""In the place of the capture's model.onnx, where a network does not export and a variant serves it in torch."""
+
 
 class CaptureRequest(Document):
     """The parts of a spec that the original weights' answers depend on, and no others: a changed label file or

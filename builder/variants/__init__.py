@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from builder.stages import ConvertRequest, ConvertResult
+from builder.stages import EXPORT_ERROR, ConvertRequest, ConvertResult
 from tritonkit.spec.errors import from_dict
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def convert(request: ConvertRequest, inputs: dict[str, Path], out: Path) -> Conv
 
         in_torch.convert(request, inputs, out)
     else:
-        error = inputs["captured"] / "export_error.json"
+        error = inputs["captured"] / EXPORT_ERROR
         if error.exists():
             raise from_dict(json.loads(error.read_text()))
         optimisation = _convert_graph(request, inputs, out)

@@ -37,8 +37,7 @@ def convert(request: ConvertRequest, inputs: Mapping[str, Path], out: Path) -> N
     shutil.copyfile(_STEPS / "torch_network.py", out / "model.py")
     if source.factory is not None:
         _write_code(inputs, out / "network")
-        save_file({name: tensor.contiguous() for name, tensor in _own_storage(inputs["weights"]).items()},
-                  out / "weights.safetensors")  # fmt: skip
+        save_file(_own_storage(inputs["weights"]), out / "weights.safetensors")
     elif inputs["weights"].suffix in (".pt", ".pth", ".torchscript"):
         shutil.copyfile(inputs["weights"], out / "network.pt")
     else:
@@ -59,7 +58,7 @@ def convert(request: ConvertRequest, inputs: Mapping[str, Path], out: Path) -> N
 
 def _own_storage(weights: Path) -> dict[str, torch.Tensor]:
     """Tensors that share their memory, as tied weights do, each with its own: safetensors keeps no sharing."""
-    return {name: tensor.clone() for name, tensor in read_state_dict(weights).items()}
+    return {name: tensor.clone().contiguous() for name, tensor in read_state_dict(weights).items()}
 
 
 def _write_code(inputs: Mapping[str, Path], folder: Path) -> None:

@@ -191,6 +191,11 @@ class ModelSpec(Document):
         _POSTPROCESS_RULES[type(self.postprocess)](self)
         if self.samples.pictures and not isinstance(self.preprocess, ImagePreprocess):
             raise ValueError("samples.pictures are for preprocess of kind image; others take samples.requests")
+        if self.preprocess is not None and not (self.samples.pictures or self.samples.requests):
+            raise ValueError(
+                "nothing would be asked of the whole pipeline: name real requests in samples."
+                + ("pictures" if isinstance(self.preprocess, ImagePreprocess) else "requests")
+            )
         if self.serving.max_batch_size == 0 and not isinstance(self.preprocess, PythonPreprocess | None):
             raise ValueError("a network without a batch dimension (serving.max_batch_size 0) takes kind python or none")
         return self

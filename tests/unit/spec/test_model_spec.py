@@ -44,6 +44,7 @@ def test_the_toy_and_every_example_are_read(tmp_path):
         ({"inputs": [{"name": "x", "data_type": "TYPE_FP32", "dims": [3, 8, 8]}]}, None, ["[3, 16, 16]", "[3, 8, 8]"]),
         ({"serving": {"variant": "int8", "max_batch_size": 4}}, None, ["serving.variant", "fp32"]),
         ({"serving": {"variant": "fp32", "max_batch_size": -1}}, "max_batch_size", ["serving.max_batch_size"]),
+        ({"samples": {"random": 2}}, None, ["nothing would be asked of the whole pipeline", "samples.pictures"]),
         ({"postprocess": {"kind": "classification", "top_k": 9, "labels": "l"}}, None, ["top_k is 9", "6 classes"]),
         (
             {"gates": {"parity": {"artefact": {"absolute": 1, "relative": 0}}}},
