@@ -88,15 +88,9 @@ class TabularPreprocess(Document):
         return sum(len(column.categories) or 1 for column in self.columns)
 
 
-class _PythonStep(Document):
-    """A function of the user's own.
+class _OwnCode(Document):
+    """Code of the user's own that runs in the server."""
 
-    It is called with a list of requests, each a mapping of input name to array, the batch dimension first, and
-    returns a list of as many mappings of output name to array. If it raises, each request is asked again alone, and
-    only those that raise are refused, with the text of what they raised.
-    """
-
-    kind: Literal["python"] = Field(description="A function of your own.")
     file: str = Field(description="Its source, beside model.yaml; copied into the repository as it is.")
     files: tuple[str, ...] = Field(
         (), description="Further files, copied beside it: it finds them beside its own `__file__`."
@@ -106,6 +100,27 @@ class _PythonStep(Document):
         description="What it imports besides the standard library: version specifier by distribution, such as "
         '`tokenizers: ">=0.20,<1"`; "" for any.',
     )
+
+
+class PythonStream(_OwnCode):
+    """A generator of the user's own in the place of a network; served decoupled, for streaming clients.
+
+    It is called with one request, a mapping of input name to array, and yields any number of answers, each a mapping of
+    output name to array. What it raises ends the stream, as its last answer.
+    """
+
+    function: Identifier = Field("stream", description="Its name.")
+
+
+class _PythonStep(_OwnCode):
+    """A function of the user's own.
+
+    It is called with a list of requests, each a mapping of input name to array, the batch dimension first, and
+    returns a list of as many mappings of output name to array. If it raises, each request is asked again alone, and
+    only those that raise are refused, with the text of what they raised.
+    """
+
+    kind: Literal["python"] = Field(description="A function of your own.")
     serving: StepServing = Field(StepServing(), description="How the step runs.")
 
 

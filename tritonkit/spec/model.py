@@ -22,11 +22,14 @@ from tritonkit.spec.kinds import (
     Preprocess,
     PythonPostprocess,
     PythonPreprocess,
+    PythonStream,
     TabularPreprocess,
     TextPreprocess,
 )
 from tritonkit.spec.ngc import DEFAULT_RELEASE, release
+from tritonkit.spec.sequences import SequenceBatching, SequenceState, check_states
 from tritonkit.spec.serving import DynamicBatching, InstanceGroup, PartServing, QueuePolicy, Serving, StepServing
+from tritonkit.spec.source import Source
 from tritonkit.spec.tensors import TensorSpec
 from tritonkit.spec.variants import Calibration, Variant
 from tritonkit.spec.yaml_lines import read_document
@@ -52,8 +55,11 @@ __all__ = [
     "Positive",
     "PythonPostprocess",
     "PythonPreprocess",
+    "PythonStream",
     "QueuePolicy",
     "Samples",
+    "SequenceBatching",
+    "SequenceState",
     "Serving",
     "Source",
     "StepServing",
@@ -83,49 +89,6 @@ class Target(Document):
             raise ValueError(f"{error.what}; {error.expected}; {error.hint}") from None
 
 
-class Source(Document):
-    """Where the trained network comes from, and the truth that its preprocessing is held against."""
-
-    factory: FunctionPath | None = Field(
-        None,
-        description="`module:function` that returns the torch.nn.Module, without weights. The module is looked for "
-        "beside model.yaml first.",
-    )
-    weights: str | None = Field(
-        None,
-        description="State dict for the factory's network: a .safetensors, .pt or .pth file beside model.yaml, or "
-        "`package:NAME/PATH` for a file inside an installed package. Never unpickled: read as safetensors or with "
-        "weights_only=True.",
-    )
-    file: str | None = Field(
-        None,
-        description="In place of factory and weights, a whole network in one file: .onnx, with its external data "
-        "in its own folder; .pt2, an ExportedProgram; .pt, TorchScript.",
-    )
-    transform: FunctionPath | None = Field(
-        None,
-        description="`module:function`, the evaluation transform that the weights were measured with; the served "
-        "preprocessing is held against it. It turns a PIL image, as opened, into the network's input (C, H, W); for "
-        "other kinds, a mapping of request input to array, one sample without batch dimension, into the network's.",
-    )
-    answer: FunctionPath | None = Field(
-        None,
-        description="`module:function`, the evaluation's own postprocessing, that one of kind python is held against: "
-        "a mapping of network output to array, the batch first, into a mapping of answers. Without it the step's "
-        "function is held against itself, run where the weights are.",
-    )
-
-    @model_validator(mode="after")
-    def _one_way_in(self) -> Self:
-        if (self.file is None) == (self.factory is None) or (self.factory is None) != (self.weights is None):
-            raise ValueError("say either `factory` and `weights`, or `file`")
-        return self
-
-    def named_file(self) -> str:
-        """The file that holds the trained numbers."""
-        return self.file or self.weights or ""
-
-
 class Samples(Document):
     """What parity asks besides random tensors."""
 
@@ -135,7 +98,8 @@ class Samples(Document):
     requests: str | None = Field(
         None,
         description="Real requests for kinds other than image: a .npz with an array for each input of the request, or "
-        "a .json list of objects; the first axis counts requests.",
+        "a .json list of objects; the first axis counts requests. Of a stateful model, whole sequences: the second axis "
+        "counts steps.",
     )
     random: int = Field(4, ge=1, le=64, description="How many seeded random tensors.")
     seed: int = Field(0, ge=0, description="Seed of the random tensors.")
@@ -186,6 +150,18 @@ class ModelSpec(Document):
         return self
 
     @model_validator(mode="after")
+    def _accuracy_can_be_held_against_something(self) -> Self:
+        if self.gates.accuracy.data is None:
+            return self
+        if not any(variant.precision == "fp32" and variant.backend == "onnxruntime" for variant in self.variants):
+            raise ValueError("gates.accuracy.data needs a variant in fp32 on backend onnxruntime to hold others against")
+        if len(self.inputs) != 1 or len(self.outputs[0].dims) != 1 or self.serving.max_batch_size == 0:
+            raise ValueError(
+                "gates.accuracy.data is about classes: one input, and a first output of one score a class, with a batch"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _kinds_meet_the_tensors(self) -> Self:
         _PREPROCESS_RULES[type(self.preprocess)](self)
         _POSTPROCESS_RULES[type(self.postprocess)](self)
@@ -201,12 +177,60 @@ class ModelSpec(Document):
         return self
 
     @model_validator(mode="after")
+    def _sequences_are_whole(self) -> Self:
+        batching = self.serving.sequence_batching
+        if batching is None:
+            if self.source.sequence is not None:
+                raise ValueError("source.sequence belongs to serving.sequence_batching, which is missing")
+            return self
+        check_states(batching, self.inputs, self.outputs)
+        if "dynamic_batching" in self.serving.model_fields_set:
+            raise ValueError("serving has dynamic_batching and sequence_batching: Triton takes one of them")
+        if self.serving.max_batch_size == 0:
+            raise ValueError("serving.sequence_batching needs a batch dimension: serving.max_batch_size is 0")
+        if any(variant.backend == "python" for variant in self.variants):
+            raise ValueError("serving.sequence_batching keeps implicit state, for variants of backend onnxruntime")
+        self._asked_as_it_is("serving.sequence_batching")
+        return self
+
+    @model_validator(mode="after")
+    def _streams_are_whole(self) -> Self:
+        if self.source.stream is None:
+            return self
+        if self.serving.max_batch_size != 0 or self.serving.sequence_batching is not None:
+            raise ValueError("source.stream answers one request at a time: serving.max_batch_size is 0")
+        if any(variant.backend != "python" for variant in self.variants):
+            raise ValueError("source.stream is Python: its variants have backend python")
+        self._asked_as_it_is("source.stream")
+        return self
+
+    def _asked_as_it_is(self, key: str) -> None:
+        if self.preprocess is not None or self.postprocess is not None:
+            raise ValueError(f"{key} takes neither preprocess nor postprocess")
+        if self.samples.requests is None:
+            raise ValueError(f"nothing would be asked: {key} takes its questions from samples.requests")
+
+    @model_validator(mode="after")
     def _answers_are_named_apart(self) -> Self:
         if isinstance(self.postprocess, PythonPostprocess):
             twice = {tensor.name for tensor in self.postprocess.outputs} & {tensor.name for tensor in self.outputs}
             if twice:
                 raise ValueError(f"postprocess.outputs and outputs both have {', '.join(sorted(twice))}: rename one")
         return self
+
+    def served_inputs(self) -> tuple[TensorSpec, ...]:
+        """The network's inputs but those that Triton fills with a sequence's state."""
+        batching = self.serving.sequence_batching
+        return self.inputs if batching is None else _without(self.inputs, batching.input_names())
+
+    def served_outputs(self) -> tuple[TensorSpec, ...]:
+        """The network's outputs but those that Triton keeps as a sequence's state."""
+        batching = self.serving.sequence_batching
+        return self.outputs if batching is None else _without(self.outputs, batching.output_names())
+
+
+def _without(tensors: tuple[TensorSpec, ...], names: frozenset[str]) -> tuple[TensorSpec, ...]:
+    return tuple(tensor for tensor in tensors if tensor.name not in names)
 
 
 def _anything(_spec: ModelSpec) -> None:

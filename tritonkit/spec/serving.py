@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tritonkit.spec.document import Document, Name
+from tritonkit.spec.sequences import SequenceBatching
 
 
 class QueuePolicy(Document):
@@ -59,6 +60,9 @@ class Serving(PartServing):
     variant: Name = Field(description="The variant that the published ensemble calls.")
     max_batch_size: int = Field(
         ge=0, description="Largest batch of the ensemble and of each of its parts; 0 if the tensors have no batch."
+    )
+    sequence_batching: SequenceBatching | None = Field(
+        None, description="For a stateful network, in the place of dynamic_batching."
     )
     parameters: dict[str, str] = Field(
         {}, description="Parameters of the backend, such as intra_op_thread_count; always text, as in config.pbtxt."
