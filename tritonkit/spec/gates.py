@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tritonkit.spec.document import Document
+from tritonkit.spec.document import Document, FunctionPath
 
 
 class Tolerance(Document):
@@ -33,11 +33,29 @@ class ParityGate(Document):
         return self
 
 
+class LabelledData(Document):
+    """A labelled data set, whose test split accuracy is measured on."""
+
+    source: FunctionPath = Field(
+        description="`module:function` that returns a DataSet with classes, such as "
+        "`tritonkit.evaluation.datasets.fashion_mnist:fashion_mnist`; the module is looked for beside model.yaml first. "
+        "Of its test split, uint8 samples are pictures for preprocess of kind image, float32 samples the network's input."
+    )
+    samples: int | None = Field(
+        None, ge=100, description="How many samples of the test split, drawn with a fixed seed; all of them without it."
+    )
+
+
 class AccuracyGate(Document):
     """What a variant may cost, against the same network in full precision on the same samples."""
 
     max_drop_points: float = Field(
         0.5, ge=0, description="Most that accuracy on labelled samples may fall, in percentage points."
+    )
+    data: LabelledData | None = Field(
+        None,
+        description="Labelled samples. Each variant's file answers them in process, under the evaluation's transform; "
+        "needs a variant in fp32 on backend onnxruntime, which the others are held against.",
     )
     min_agreement: float = Field(
         0.95,

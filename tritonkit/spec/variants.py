@@ -30,7 +30,13 @@ class Calibration(Document):
     held_out: int = Field(
         200,
         ge=50,
-        description="How many more are read and kept apart from calibration: what layers are found sensitive on.",
+        description="How many more are read and kept apart from calibration: layers are found sensitive, and those that "
+        "stay in float are chosen, on them.",
+    )
+    judged: int = Field(
+        200,
+        ge=50,
+        description="How many more are read, which nothing was calibrated or chosen by: agreement is judged on them.",
     )
     method: CalibrationMethod = Field(
         "entropy",

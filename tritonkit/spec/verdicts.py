@@ -27,7 +27,7 @@ class MixedPoint(Document):
     """How well INT8 agrees with full precision when some layers stay in float."""
 
     kept: int = Field(description="How many of the most sensitive layers are in float.")
-    agreement: float = Field(description="Part of the held-out samples answered as in full precision.")
+    agreement: float = Field(description="Part of the samples of `held_out` answered as in full precision.")
 
 
 class Optimisation(Document):
@@ -37,8 +37,13 @@ class Optimisation(Document):
     nodes_after: int = Field(description="Operators after the clean-up, before any change of precision.")
     kept: tuple[KeptNode, ...] = Field((), description="What stays in FP32.")
     calibration: str = Field("", description="Where the real samples come from, how many, and the method.")
+    agreement: float | None = Field(
+        None, description="Part of the samples that nothing was chosen by which are answered as in full precision."
+    )
     layers: tuple[LayerNoise, ...] = Field((), description="The sensitivity, the most sensitive first.")
-    mixed: tuple[MixedPoint, ...] = Field((), description="The way to the gate; the last point is what was written.")
+    mixed: tuple[MixedPoint, ...] = Field(
+        (), description="The choice of the layers in float; the last point is what was written."
+    )
 
 
 class Timing(Document):
@@ -57,10 +62,13 @@ class Accuracy(Document):
     """Answers on labelled samples, of a variant and of full precision, the same samples."""
 
     source: str = Field(description="Which samples, in words.")
+    measured: str = Field(description="What answered: the variant's file in process, and by which library.")
     samples: int
     accuracy: float = Field(description="Part of the samples answered rightly.")
+    accuracy_low: float = Field(description="Lower end of its 95 % interval (Wilson's).")
+    accuracy_high: float = Field(description="Upper end.")
     drop_points: float = Field(description="Full precision less the variant, in percentage points.")
-    low: float = Field(description="Lower end of the drop's 95 % interval.")
+    low: float = Field(description="Lower end of the drop's 95 % interval, paired by sample (Agresti and Min's).")
     high: float = Field(description="Upper end.")
 
 
