@@ -27,38 +27,13 @@ from tests.helm.chart import (
     render_profile,
     render_text,
 )
-from tests.helm.programs import go_module, program
+from tests.helm.custom_resources import CRDS, custom_resources
+from tests.helm.programs import program
 
 KUBERNETES = tuple(f"1.{minor}" for minor in range(29, 38))
 # What a profile uses that older clusters do not have.
 SINCE = {"dra": "1.34", "image-volume": "1.35"}
-# Where the schemas of the objects lie that are not Kubernetes' own: a Go module with its digest, a folder, its files.
-CRDS = (
-    (
-        ("sigs.k8s.io/gateway-api", "v1.5.0", "h1:duoo14Ky/fJXpjpmyMISE2RTBGnfCg8zICfTYLTnBJA="),
-        "config/crd/standard",
-        ("gateway.networking.k8s.io_httproutes", "gateway.networking.k8s.io_grpcroutes"),
-    ),
-    (
-        ("github.com/kedacore/keda/v2", "v2.18.0", "h1:ttR223fii/4QJ0YvtrhcWHaEoezByb/t5CeFopjl6EI="),
-        "config/crd/bases",
-        ("keda.sh_scaledobjects",),
-    ),
-    (
-        (
-            "github.com/prometheus-operator/prometheus-operator",
-            "v0.85.0",
-            "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
-        ),
-        "example/prometheus-operator-crd",
-        (
-            "monitoring.coreos.com_podmonitors",
-            "monitoring.coreos.com_servicemonitors",
-            "monitoring.coreos.com_prometheusrules",
-        ),
-    ),
-)
-OPERATORS = {"gateway.networking.k8s.io", "keda.sh", "monitoring.coreos.com"}
+OPERATORS = frozenset(CRDS)
 
 
 def supported(profile: str) -> tuple[str, ...]:
@@ -132,15 +107,15 @@ def _validator(version: str, api: str, kind: str) -> jsonschema.Draft202012Valid
 @functools.cache
 def _custom_schemas() -> dict[tuple[str, str], jsonschema.Draft202012Validator]:
     validators = {}
-    for module, folder, names in CRDS:
-        for name in names:
-            crd = yaml.load((go_module(*module) / folder / f"{name}.yaml").read_text(), yaml.CSafeLoader)
+    for group in sorted(OPERATORS):
+        for crd in custom_resources(group):
             for served in crd["spec"]["versions"]:
                 schema = _closed(served["schema"]["openAPIV3Schema"])
                 # Of an object's metadata a CRD says only that it is one.
                 schema["properties"]["metadata"] = {"type": "object"}
-                api = f"{crd['spec']['group']}/{served['name']}"
-                validators[api, crd["spec"]["names"]["kind"]] = jsonschema.Draft202012Validator(schema)
+                validators[f"{group}/{served['name']}", crd["spec"]["names"]["kind"]] = jsonschema.Draft202012Validator(
+                    schema
+                )
     return validators
 
 

@@ -24,7 +24,7 @@ ADMIN = "model-repository,model-config,shared-memory,statistics,trace,logging:tr
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_safe_flags_are_always_there(profile):
-    args = server(render_profile(profile))["args"]
+    args = of_kind(render_profile(profile), "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["args"]
     for flag in (
         "--strict-readiness=true",
         "--exit-on-error=true",
@@ -133,6 +133,29 @@ def test_only_nodes_that_can_run_it_are_chosen(capability, driver, memory, fits)
         "nvidia.com/gpu.memory": str(memory),
     }
     assert _fits(terms, labels) == fits
+
+
+def test_each_kind_of_gpu_has_a_deployment_behind_the_same_services():
+    documents = render_profile("gpu-profiles")
+    deployments = {d["metadata"]["name"].rpartition("-")[2]: d["spec"] for d in of_kind(documents, "Deployment")}
+    assert deployments.keys() == {"l4", "a100"}
+    assert [deployments[kind]["replicas"] for kind in ("l4", "a100")] == [2, 1]
+    pods = {kind: spec["template"] for kind, spec in deployments.items()}
+    for kind, profile in {"l4": "sm89", "a100": "sm80"}.items():
+        (container,) = pods[kind]["spec"]["containers"]
+        assert f"--model-config-name={profile}" in container["args"]
+        assert deployments[kind]["selector"]["matchLabels"].items() <= pods[kind]["metadata"]["labels"].items()
+        terms = pods[kind]["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert kind.upper() in str(terms)
+    resources = [pods[kind]["spec"]["containers"][0]["resources"]["limits"] for kind in ("l4", "a100")]
+    assert [resources[0]["nvidia.com/gpu"], resources[1]["nvidia.com/mig-1g.10gb"]] == [1, 1]
+    assert "nvidia.com/gpu" not in resources[1]
+    # Neither Deployment may take the other's pods; Services, budget and policies take both.
+    labels = {kind: pod["metadata"]["labels"] for kind, pod in pods.items()}
+    assert not deployments["l4"]["selector"]["matchLabels"].items() <= labels["a100"].items()
+    budget = named(documents, "PodDisruptionBudget", "demo-tritonkit")["spec"]["selector"]["matchLabels"]
+    for chosen in (budget, *(s["spec"]["selector"] for s in of_kind(documents, "Service"))):
+        assert all(chosen.items() <= pod.items() for pod in labels.values())
 
 
 def test_threads_follow_from_the_cpu_limit():

@@ -77,6 +77,21 @@ WRONG = {
         {"triton": {"extraEnv": [{"name": "AWS_SECRET_ACCESS_KEY", "value": "x"}]}},
         r"extraEnv: AWS_SECRET_ACCESS_KEY would stand in.*secretKeyRef",
     ),
+    "connections that outlive their pod": (
+        {"triton": {"grpcMaxConnectionAgeMs": 15000}},
+        r"grpcMaxConnectionAgeMs: 15000 ms outlive termination.preStopSeconds, 15 s.*at most 14000",
+    ),
+    "a kind of GPU in capitals": ({"gpuProfiles": [{"name": "L4"}]}, r"gpuProfiles: \"L4\" is no name.*lower-case"),
+    "a kind of GPU twice": ({"gpuProfiles": [{"name": "l4"}, {"name": "l4"}]}, r"l4 is the name of another Deployment"),
+    "a kind of GPU named as a track": ({"gpuProfiles": [{"name": "canary"}]}, r"canary is the name of another"),
+    "a wrong mode of one kind of GPU": (
+        {"gpuProfiles": [{"name": "a100", "gpu": {"mode": "mig"}}]},
+        r"gpuProfiles: a100: gpu.migProfile: .*write it as the node offers it",
+    ),
+    "several Deployments with one scaler": (
+        {"gpuProfiles": [{"name": "l4"}], "autoscaling": {"type": "hpa"}},
+        r"autoscaling.type: one number cannot scale several Deployments.*a release for each kind of GPU",
+    ),
     "seconds for milliseconds": ({"triton": {"grpcMaxConnectionAgeMs": 300}}, r"write 300000 for 300 seconds"),
     "a slow probe": ({"probes": {"timeoutSeconds": 30}}, r"probes.timeoutSeconds: .*at most as long"),
     "MIG without profile": ({"gpu": {"mode": "mig"}}, r"gpu.migProfile: .*e.g. 1g.10gb"),

@@ -13,10 +13,16 @@ failure alone: a person corrects all of them at once.
 {{- include "tritonkit.checksOfModels" $context -}}
 {{- include "tritonkit.checksOfSource" $context -}}
 {{- include "tritonkit.checksOfImages" $context -}}
+{{- include "tritonkit.checksOfTimes" $context -}}
+{{- end -}}
+{{- include "tritonkit.checksOfGpuProfiles" . -}}
+{{- range include "tritonkit.servers" . | fromJsonArray -}}
+{{- $context := merge (dict "root" $ "at" (ternary "" "canary: " (eq .track "stable"))) . -}}
+{{- with .gpuProfile -}}{{- $_ := set $context "at" (printf "gpuProfiles: %s: " .) -}}{{- end -}}
+{{- $_ := set $context "v" (include "tritonkit.trackValues" $context | fromJson) -}}
 {{- include "tritonkit.checksOfServer" $context -}}
 {{- include "tritonkit.checksOfGpu" $context -}}
 {{- include "tritonkit.checksOfMemory" $context -}}
-{{- include "tritonkit.checksOfTimes" $context -}}
 {{- end -}}
 {{- if eq .Values.profile "production" -}}
 {{- include "tritonkit.checksOfProduction" . -}}

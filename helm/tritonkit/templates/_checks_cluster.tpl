@@ -134,6 +134,10 @@
 {{- end -}}
 {{- end -}}
 {{- $replicas := ternary $values.replicaCount $values.autoscaling.minReplicas (eq $values.autoscaling.type "none") | int -}}
+{{- if $values.gpuProfiles -}}
+{{- $replicas = 0 -}}
+{{- range $values.gpuProfiles -}}{{- $replicas = add $replicas (int (default $values.replicaCount .replicaCount)) | int -}}{{- end -}}
+{{- end -}}
 {{- if lt $replicas 2 -}}
 {{- include "tritonkit.problem" (list (ternary "replicaCount" "autoscaling.minReplicas" (eq $values.autoscaling.type "none")) (printf "is %d: with one replica every drain of a node is an outage, which %s refuses" $replicas $at) "write 2 or more") -}}
 {{- end -}}

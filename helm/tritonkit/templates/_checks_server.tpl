@@ -103,6 +103,22 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "tritonkit.checksOfGpuProfiles" -}}
+{{- $seen := list "canary" -}}
+{{- range .Values.gpuProfiles -}}
+{{- if not (regexMatch "^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$" .name) -}}
+{{- include "tritonkit.problem" (list "gpuProfiles" (printf "%q is no name" .name) "write at most 15 lower-case letters, digits and dashes, as in l4 or a100-40gb") -}}
+{{- end -}}
+{{- if has .name $seen -}}
+{{- include "tritonkit.problem" (list "gpuProfiles" (printf "%s is the name of another Deployment" .name) "give each kind of GPU a name of its own, and none `canary`") -}}
+{{- end -}}
+{{- $seen = append $seen .name -}}
+{{- end -}}
+{{- if and .Values.gpuProfiles (ne .Values.autoscaling.type "none") -}}
+{{- include "tritonkit.problem" (list "autoscaling.type" "one number cannot scale several Deployments: each would be given all of the load" "write none and a replicaCount in each of gpuProfiles; or install a release for each kind of GPU") -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "tritonkit.checksOfMemory" -}}
 {{- range $path, $size := dict "shm.sizeLimit" .v.shm.sizeLimit "tmp.sizeLimit" .v.tmp.sizeLimit -}}
 {{- if not (include "tritonkit.bytes" $size) -}}
@@ -137,6 +153,10 @@
 {{- $grace := int .v.termination.gracePeriodSeconds -}}
 {{- if and $grace (lt $grace $sum) -}}
 {{- include "tritonkit.problem" (list "termination.gracePeriodSeconds" (printf "%d s end before preStop, drain and unload, %d s, have passed" $grace $sum) (printf "write %d or more, or 0 for the sum" $sum)) -}}
+{{- end -}}
+{{- $age := int64 .v.triton.grpcMaxConnectionAgeMs -}}
+{{- if ge $age (mul 1000 (int .v.termination.preStopSeconds)) -}}
+{{- include "tritonkit.problem" (list (printf "%striton.grpcMaxConnectionAgeMs" .at) (printf "%d ms outlive termination.preStopSeconds, %d s: calls on such a connection fail while its pod ends" $age (int .v.termination.preStopSeconds)) (printf "write at most %d, or a longer preStopSeconds; or 0 where every gRPC client balances by itself" (sub (mul 1000 (int .v.termination.preStopSeconds)) 1000))) -}}
 {{- end -}}
 {{- if le (int .v.probes.restartAfterUnreadySeconds) (mul 2 (int .v.probes.periodSeconds)) -}}
 {{- include "tritonkit.problem" (list "probes.restartAfterUnreadySeconds" "restarts a server before its readiness probe has failed twice" "make it more than two periods") -}}

@@ -90,6 +90,6 @@ topologySpreadConstraints:
     whenUnsatisfiable: {{ .v.topologySpread.whenUnsatisfiable }}
     labelSelector:
       matchLabels:
-        {{- include "tritonkit.selector" (dict "root" .root "component" "server" "track" .track) | nindent 8 }}
+        {{- include "tritonkit.selector" (merge (dict "component" "server") .) | nindent 8 }}
 {{- end }}
 {{- end -}}

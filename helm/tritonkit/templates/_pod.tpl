@@ -73,7 +73,7 @@ tritonkit/manifest.{{ .name }}: {{ default "unpinned" .manifestSha256 | quote }}
 {{- define "tritonkit.pod" -}}
 metadata:
   labels:
-    {{- include "tritonkit.selector" (dict "root" .root "component" "server" "track" .track) | nindent 4 }}
+    {{- include "tritonkit.selector" (merge (dict "component" "server") .) | nindent 4 }}
     {{- with .v.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -107,7 +107,7 @@ spec:
   {{- include "tritonkit.placement" . | trim | nindent 2 }}
   {{- if eq .v.gpu.mode "dra" }}
   resourceClaims:
-    - {name: gpu, resourceClaimTemplateName: {{ include "tritonkit.trackName" . }}}
+    - {name: gpu, resourceClaimTemplateName: {{ include "tritonkit.serverName" . }}}
   {{- end }}
   {{- with include "tritonkit.modelInit" . | trim }}
   initContainers:
