@@ -5,6 +5,7 @@
     artefact  that file, in process, against the recorded answers
     assemble  file and spec -> a staged repository and its golden bundle
     served    the staged repository in a real Triton, asked over gRPC and HTTP
+    accuracy  that file, in process, on labelled samples, where the spec names some
     time      a variant beside full precision, on this machine; then the verdict whether it pays
 
 Each stage runs in a child process and is kept in the cache (`builder.stage`). Two of them are gates: a build fails
@@ -21,12 +22,13 @@ from builder import stages
 from builder.candidate import write_candidate, write_failure
 from builder.pipeline import roles, step_of
 from builder.stage import Finished, run_stage
+from builder.variants.accuracy import compare_accuracy
 from builder.variants.timing import hardware_name
 from builder.variants.verdicts import judge
 from tritonkit.repository.digests import file_digest
 from tritonkit.spec.errors import GateError, KitError
 from tritonkit.spec.model import load_model_spec
-from tritonkit.spec.references import find_file
+from tritonkit.spec.references import find_file, find_function
 from tritonkit.spec.reports import StageRun, VariantResult
 from tritonkit.spec.verdicts import VariantFigures
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from tritonkit.spec.model import ModelSpec, Variant
     from tritonkit.spec.parity import ParityReport
     from tritonkit.spec.reports import BuildReport
-    from tritonkit.spec.verdicts import Timing, Verdict
+    from tritonkit.spec.verdicts import Accuracy, Timing, Verdict
 
 
 class Line(Protocol):
@@ -84,6 +86,7 @@ class Tried:
         files: its version folder, where it was converted.
         assembled: the staged repository and its golden bundle.
         served: what the live server answered.
+        right: which labelled samples it answered rightly: the folder of the accuracy stage.
         error: what stopped it.
     """
 
@@ -92,6 +95,7 @@ class Tried:
     files: Path | None = None
     assembled: Finished[stages.AssembleResult] | None = None
     served: Finished[stages.ServedResult] | None = None
+    right: Path | None = None
     error: KitError | None = None
 
 
@@ -138,8 +142,9 @@ def build(path: Path, out: Path, *, watch: Callable[[str], AbstractContextManage
 
     captured = run(stages.CAPTURE, _capture_request(plan.spec), _capture_inputs(plan), _tell_capture)
     proven: list[Tried] = []
-    for variant in plan.spec.variants:
+    for variant in sorted(plan.spec.variants, key=_comes_later):
         proven.append(_try_variant(plan, variant, captured.out, run, _full_precision(proven)))
+    names = [variant.name for variant in plan.spec.variants]
     chosen = next(one for one in proven if one.variant.name == plan.spec.serving.variant)
     if chosen.error is not None or chosen.assembled is None or chosen.served is None:
         raise _final_error(chosen, out)
@@ -151,7 +156,7 @@ def build(path: Path, out: Path, *, watch: Callable[[str], AbstractContextManage
         captured=captured,
         assembled=chosen.assembled,
         served=chosen.served.result,
-        variants=tuple(one.result for one in proven),
+        variants=tuple(one.result for name in names for one in proven if one.variant.name == name),
         runs=tuple(runs),
     )
 
@@ -217,13 +222,21 @@ def _external_data(plan: Plan) -> dict[str, Path]:
     return {f"beside/{path.name}": path for path in data}
 
 
-def _try_variant(plan: Plan, variant: Variant, captured: Path, run: Callable[..., Any], baseline: Path | None) -> Tried:
+def _try_variant(
+    plan: Plan, variant: Variant, captured: Path, run: Callable[..., Any], baseline: Tried | None
+) -> Tried:
     """Takes one variant as far as it comes; what stops it stops no other."""
     known: dict[str, Any] = {"name": variant.name, "backend": variant.backend, "precision": variant.precision}
-    converted, assembled, served, error = None, None, None, None
+    converted, assembled, served, right, error = None, None, None, None, None
     try:
         convert = _convert_request(plan.spec, variant)
-        converted = run(stages.CONVERT, convert, _convert_inputs(plan, variant, captured), _tell_convert)
+        converted = run(
+            stages.CONVERT,
+            convert,
+            _convert_inputs(plan, variant, captured),
+            _tell_convert,
+            lambda: _fetch_samples(plan, variant),
+        )
         known["megabytes"] = converted.result.bytes / 1e6
         known["optimisation"] = converted.result.optimisation
         request = stages.SpecRequest(spec=plan.spec, variant=variant)
@@ -246,48 +259,113 @@ def _try_variant(plan: Plan, variant: Variant, captured: Path, run: Callable[...
         )
         known["served"] = served.result.parity
         _require(served.result.parity)
-        if baseline is not None and variant.backend == "onnxruntime":
-            known["verdict"] = verdict = _verdict(plan.spec, variant, converted, baseline, run)
-            if not verdict.accepted:
-                raise GateError(f"{variant.name}: it does not pay", got="; ".join(verdict.reasons))
+        accuracy = None
+        if plan.spec.gates.accuracy.data is not None:
+            right, accuracy = _accuracy(plan, variant, converted.out, baseline, run)
+            known["accuracy_drop_points"] = accuracy.drop_points
+        timings = _timings(plan.spec, variant, converted.out, baseline, run)
+        known["verdict"] = verdict = _verdict(plan.spec, variant, converted.result, accuracy, timings)
+        if not verdict.accepted:
+            raise GateError(f"{variant.name}: it does not pay", got="; ".join(verdict.reasons))
     except KitError as caught:
         error = caught
         known["refused"] = str(caught)
     result = VariantResult.model_validate(known)
     files = converted.out if converted is not None else None
-    return Tried(variant=variant, result=result, files=files, assembled=assembled, served=served, error=error)
+    return Tried(
+        variant=variant, result=result, files=files, assembled=assembled, served=served, right=right, error=error
+    )
 
 
-def _full_precision(tried: Iterable[Tried]) -> Path | None:
-    """The files of the first variant in full precision that passed: what the others are held against."""
+def _comes_later(variant: Variant) -> bool:
+    """What others are held against is tried first, whatever the order in the spec."""
+    return variant.backend != "onnxruntime" or variant.precision != "fp32" or variant.optimise
+
+
+def _full_precision(tried: Iterable[Tried]) -> Tried | None:
+    """The first variant in full precision that passed: what the others are held against."""
     passed = [one for one in tried if one.error is None and one.variant.backend == "onnxruntime"]
-    return next((one.files for one in passed if one.variant.precision == "fp32"), None)
+    return next((one for one in passed if one.variant.precision == "fp32"), None)
+
+
+def _accuracy(
+    plan: Plan, variant: Variant, model: Path, baseline: Tried | None, run: Callable[..., Any]
+) -> tuple[Path, Accuracy]:
+    """Which labelled samples the variant's file answers rightly, and what that costs against full precision."""
+    data = plan.spec.gates.accuracy.data
+    if data is None or (baseline is None and _comes_later(variant)):
+        raise GateError(
+            f"{variant.name}: there is nothing to hold its accuracy against",
+            got="no variant in fp32 on backend onnxruntime passed",
+        )
+    request = stages.AccuracyRequest(
+        variant=variant,
+        data=data,
+        source=plan.spec.source,
+        inputs=plan.spec.inputs,
+        outputs=plan.spec.outputs,
+        preprocess=plan.spec.preprocess,
+    )
+    measured = run(
+        stages.ACCURACY,
+        request,
+        {"model": model, **_code(plan)},
+        _tell_accuracy,
+        lambda: _fetch_samples(plan, variant),
+    )
+    against = baseline.right if baseline is not None and baseline.right is not None else measured.out
+    return measured.out, compare_accuracy(measured.result, measured.out, against)
+
+
+def _fetch_samples(plan: Plan, variant: Variant) -> None:
+    """Lets data sets be downloaded here, where there is a network: a stage has none."""
+    folder = plan.file.parent.absolute()
+    if plan.spec.gates.accuracy.data is not None:
+        find_function(plan.spec.gates.accuracy.data.source, folder, "gates.accuracy.data.source")()
+    if variant.calibration is not None:
+        next(iter(find_function(variant.calibration.source, folder, "calibration.source")()), None)
+
+
+def _timings(
+    spec: ModelSpec, variant: Variant, model: Path, baseline: Tried | None, run: Callable[..., Any]
+) -> tuple[Timing, ...]:
+    """The variant beside full precision. What is for a GPU is not timed on a processor."""
+    if baseline is None or baseline.files is None or variant.backend != "onnxruntime" or variant.device != "cpu":
+        return ()
+    threads = _threads(spec)
+    request = stages.TimeRequest(
+        inputs=spec.inputs,
+        batches=tuple(sorted({1, max(1, spec.serving.max_batch_size)})),
+        threads=threads,
+        hardware=hardware_name(threads),
+    )
+    timed = run(stages.TIME, request, {"model": model, "baseline": baseline.files}, _tell_time)
+    timings: tuple[Timing, ...] = timed.result.timings
+    return timings
+
+
+def _threads(spec: ModelSpec) -> int:
+    return int(spec.serving.parameters.get("intra_op_thread_count", "1"))
 
 
 def _verdict(
     spec: ModelSpec,
     variant: Variant,
-    converted: Finished[stages.ConvertResult],
-    baseline: Path,
-    run: Callable[..., Any],
+    converted: stages.ConvertResult,
+    accuracy: Accuracy | None,
+    timings: tuple[Timing, ...],
 ) -> Verdict:
-    """Holds what the variant brings against what it costs. What is for a GPU is not timed on a processor."""
-    threads = int(spec.serving.parameters.get("intra_op_thread_count", "1"))
-    hardware = hardware_name(threads) if variant.device == "cpu" else "a GPU"
-    timings: tuple[Timing, ...] = ()
-    if variant.device == "cpu":
-        batches = tuple(sorted({1, max(1, spec.serving.max_batch_size)}))
-        request = stages.TimeRequest(inputs=spec.inputs, batches=batches, threads=threads, hardware=hardware)
-        timed = run(stages.TIME, request, {"model": converted.out, "baseline": baseline}, _tell_time)
-        timings = timed.result.timings
-    done = converted.result.optimisation
+    """Holds what the variant brings against what it costs."""
+    done = converted.optimisation
+    timed_on = hardware_name(_threads(spec)) if timings else ""
     figures = VariantFigures(
         variant=variant.name,
         precision=variant.precision,
-        hardware=hardware,
-        megabytes=converted.result.bytes / 1e6,
+        hardware=timed_on if variant.device == "cpu" else "a GPU",
+        megabytes=converted.bytes / 1e6,
         parity=True,
-        agreement=done.mixed[-1].agreement if done is not None and done.mixed else None,
+        accuracy=accuracy,
+        agreement=done.agreement if done is not None else None,
         timings=timings,
     )
     return judge(figures, spec.gates.accuracy, batch=1)
@@ -309,7 +387,7 @@ def _convert_request(spec: ModelSpec, variant: Variant) -> stages.ConvertRequest
         inputs=spec.inputs,
         outputs=spec.outputs,
         batched=spec.serving.max_batch_size > 0,
-        threads=int(spec.serving.parameters.get("intra_op_thread_count", "1")),
+        threads=_threads(spec),
         preprocess=spec.preprocess if variant.calibration is not None else None,
         min_agreement=spec.gates.accuracy.min_agreement,
     )
@@ -347,6 +425,8 @@ def _final_error(tried: Tried, out: Path) -> KitError:
 
 
 def _tell_capture(result: stages.CaptureResult) -> str:
+    if not result.parameters:
+        return f"{result.requests} requests answered by your own function"
     return (
         f"{result.parameters / 1e6:.2f} M parameters, "
         f"{f'opset {result.opset}' if result.opset else 'not exported to ONNX'}; "
@@ -360,8 +440,12 @@ def _tell_convert(result: stages.ConvertResult) -> str:
     if done is None:
         return size
     kept = f"; {len(done.kept)} nodes stay in FP32" if done.kept else ""
-    agrees = f"; {done.mixed[-1].agreement:.1%} of held-out samples as in full precision" if done.mixed else ""
+    agrees = f"; {done.agreement:.1%} of other samples as in full precision" if done.agreement is not None else ""
     return f"{size}; {done.nodes_before} -> {done.nodes_after} operators{kept}{agrees}"
+
+
+def _tell_accuracy(result: stages.AccuracyResult) -> str:
+    return f"{result.right / result.samples:.2%} of {result.samples:,} labelled samples: {result.source}"
 
 
 def _tell_time(result: stages.TimeResult) -> str:

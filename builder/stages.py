@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from builder.pipeline import PartNames
 from builder.stage import Stage
+from tritonkit.spec.gates import LabelledData
 from tritonkit.spec.kinds import Preprocess
 from tritonkit.spec.model import Document, ModelSpec, Samples, Source, TensorSpec, Variant
 from tritonkit.spec.parity import ParityReport
@@ -111,6 +112,26 @@ class ServedResult(Document):
     proven_at: str
 
 
+class AccuracyRequest(Document):
+    """The labelled samples, and what turns one into what the variant takes."""
+
+    variant: Variant
+    data: LabelledData
+    source: Source
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    preprocess: Preprocess | None
+
+
+class AccuracyResult(Document):
+    """How many were answered rightly; which, says `right.npy`."""
+
+    source: str
+    measured: str
+    samples: int
+    right: int
+
+
 class TimeRequest(Document):
     """What to time, and on what: a result from one machine says nothing of another."""
 
@@ -139,6 +160,13 @@ ARTEFACT = Stage(
     request=SpecRequest,
     result=ParityReport,
     time_limit=1800,
+)
+ACCURACY = Stage(
+    name="accuracy",
+    function="builder.variants.accuracy:measure_accuracy",
+    request=AccuracyRequest,
+    result=AccuracyResult,
+    time_limit=3600,
 )
 TIME = Stage(
     name="time", function="builder.variants.timing:time_variant", request=TimeRequest, result=TimeResult, time_limit=600

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from builder.reference import Reference
     from builder.stages import SpecRequest
+    from tritonkit.spec.model import TensorSpec, Variant
 
 Ask = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
@@ -36,7 +37,7 @@ def prove_artefact(request: SpecRequest, inputs: dict[str, Path], out: Path) -> 
         out: where to write.
     """
     reference = read_reference(inputs["captured"])
-    ask, answered_by = _asker(request, inputs["model"])
+    ask, answered_by = asker(request.spec.outputs, request.variant, inputs["model"])
     tolerance = artefact_tolerance(request.spec, request.variant)
     comparisons = []
     kept: dict[str, np.ndarray] = {}
@@ -74,9 +75,14 @@ def read_answers(file: Path, reference: Reference) -> tuple[dict[str, np.ndarray
     )
 
 
-def _asker(request: SpecRequest, model: Path) -> tuple[Ask, str]:
-    names = [tensor.name for tensor in request.spec.outputs]
-    if request.variant.backend == "python":
+def asker(outputs: Sequence[TensorSpec], variant: Variant, model: Path) -> tuple[Ask, str]:
+    """What asks the variant's files in the folder `model` in process, and what answers there, in words.
+
+    Raises:
+        InputError: the library does not load them.
+    """
+    names = [tensor.name for tensor in outputs]
+    if variant.backend == "python":
         import torch  # noqa: PLC0415 - only where the variant is served in torch
 
         from builder.steps import torch_network  # noqa: PLC0415 - as above

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import onnx
 
 from builder.reference import read_reference
-from builder.variants.calibration_samples import read_samples, stack
+from builder.variants.calibration_samples import read_samples, read_splits, stack
 from builder.variants.clean_up import clean_up
 from builder.variants.half import FORMATS, to_half
 from builder.variants.int8 import measure_ranges, quantise_dynamic
 from builder.variants.loadable import check_loadable
-from builder.variants.sensitivity import Quantiser, find_mixed, measure_layers
+from builder.variants.sensitivity import Quantiser, agreement, ask, find_mixed, measure_layers
 from builder.variants.value_ranges import find_overflows, float_tensors, largest_magnitudes
 from tritonkit.spec.errors import InputError
 from tritonkit.spec.verdicts import KeptNode, LayerNoise, MixedPoint, Optimisation
@@ -115,9 +115,9 @@ def _int8(
         if variant.calibration is None:
             quantise_dynamic(model, out / "model.onnx", keep_float=variant.keep_float)
             return Optimisation(**sizes, kept=by_spec, calibration="dynamic: scales from each request")
-        rows = read_samples(request, variant.calibration, folder)
-        measure_ranges(model, (next(rows) for _ in range(variant.calibration.samples)), variant.calibration, ranges)
-        held_out = stack(list(rows))
+        splits = read_splits(request, variant.calibration, folder)
+        measure_ranges(model, splits.calibration, variant.calibration, ranges)
+        held_out, judged = stack(splits.held_out), stack(splits.judged)
         quantiser = Quantiser(
             model=model,
             ranges=ranges,
@@ -130,6 +130,7 @@ def _int8(
         points = find_mixed(quantiser, ordered, held_out, least=request.min_agreement)
         kept = ordered[: points[-1].kept]
         quantiser.write(out / "model.onnx", keep=[layer.node for layer in kept])
+        agrees = agreement(ask(out / "model.onnx", judged), ask(model, judged))
     reasons = tuple(
         KeptNode(
             node=layer.node,
@@ -142,6 +143,7 @@ def _int8(
         **sizes,
         kept=(*by_spec, *reasons),
         calibration=_told(variant.calibration),
+        agreement=agrees,
         layers=tuple(LayerNoise(node=one.node, operator=one.operator, noise=one.noise) for one in ordered),
         mixed=tuple(MixedPoint(kept=point.kept, agreement=point.agreement) for point in points),
     )

@@ -1,4 +1,4 @@
-"""Which variants pay. Pure: figures and gates -> verdicts -> a table."""
+"""Which variants pay. Pure: figures and gates -> verdicts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING
 from tritonkit.spec.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tritonkit.spec.gates import AccuracyGate
     from tritonkit.spec.verdicts import VariantFigures
-
-_HEADER = ("variant", "precision", "MB", "parity", "accuracy", "ms", "verdict")
 
 
 def judge(figures: VariantFigures, gate: AccuracyGate, *, batch: int) -> Verdict:
@@ -32,15 +28,6 @@ def judge(figures: VariantFigures, gate: AccuracyGate, *, batch: int) -> Verdict
     return Verdict(figures=figures, accepted=not refused, reasons=(*refused, *notes))
 
 
-def table(verdicts: Sequence[Verdict]) -> str:
-    """The verdicts as plain text, one row each."""
-    rows = [_HEADER, *(_row(verdict) for verdict in verdicts)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER) - 1)]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)), row[-1]]) for row in rows
-    )
-
-
 def _is_for(figures: VariantFigures, hardware: str) -> bool:
     return figures.hardware in ("", hardware)
 
@@ -54,7 +41,10 @@ def _accuracy(figures: VariantFigures, gate: AccuracyGate) -> list[str]:
         if cost.drop_points <= gate.max_drop_points:
             return []
         full = 100 * cost.accuracy + cost.drop_points
-        lost = f"accuracy {100 * cost.accuracy:.2f} %, {cost.drop_points:.2f} points below {full:.2f} % of fp32"
+        lost = (
+            f"accuracy {100 * cost.accuracy:.2f} %, {cost.drop_points:.2f} points ({cost.low:.2f} to {cost.high:.2f}) "
+            f"below {full:.2f} % of fp32"
+        )
         return [f"{lost}; at most {gate.max_drop_points:g} are allowed"]
     if figures.agreement is not None and figures.agreement < gate.min_agreement:
         return [f"agreement with fp32 {figures.agreement:.2%}; at least {gate.min_agreement:.2%} is required"]
@@ -69,29 +59,3 @@ def _speed(figures: VariantFigures, batch: int) -> list[str]:
         # Slower for sure: the whole interval lies below 1. What noise could explain refuses nobody.
         if timing.batch == batch and _is_for(figures, timing.hardware) and timing.high < 1
     ]
-
-
-def _row(verdict: Verdict) -> tuple[str, ...]:
-    one = verdict.figures
-    if one.accuracy is not None:
-        accuracy = (
-            f"{100 * one.accuracy.accuracy:.2f} %, drop {one.accuracy.drop_points:+.2f} "
-            f"({one.accuracy.low:+.2f} to {one.accuracy.high:+.2f})"
-        )
-    else:
-        accuracy = "-" if one.agreement is None else f"{one.agreement:.2%} as fp32"
-    times = "; ".join(
-        f"{timing.milliseconds:.2f} (x{timing.ratio:.2f}) batch {timing.batch}, {timing.hardware}"
-        for timing in one.timings
-    )
-    said = "; ".join(verdict.reasons)
-    outcome = "accepted" if verdict.accepted else "refused"
-    return (
-        one.variant,
-        one.precision,
-        f"{one.megabytes:.1f}",
-        "yes" if one.parity else "NO",
-        accuracy,
-        times or "-",
-        f"{outcome}: {said}" if said else outcome,
-    )

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from builder.build import build
 from tritonkit.commands import console, exit_codes
+from tritonkit.report.variants_view import table_cells, view_table
 
 if TYPE_CHECKING:
     import argparse
+
+    from tritonkit.report.variants_view import VariantTable
 
 EXAMPLE = "tritonkit build examples/efficientnet_lite0 --out out/efficientnet_lite0"
 
@@ -28,5 +31,18 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         console.print_json(report)
     else:
+        if len(report.variants) > 1 or report.variants[0].accuracy_drop_points is not None:
+            _show(view_table(report))
         console.emit(f"candidate: {report.repository}")
     return exit_codes.OK
+
+
+def _show(table: VariantTable) -> None:
+    header, rows = table_cells(table)
+    numbers = (2, *range(6, 6 + len(table.columns)))
+    console.emit(console.table(header, rows, right=numbers))
+    if table.source:
+        console.emit(f"accuracy: {table.source}; 95 % intervals, the drop's paired by sample")
+    if table.columns:
+        console.emit(f"ms: median in process, beside fp32 in one run, on {table.columns[0][0]}")
+    console.emit("")

@@ -15,6 +15,7 @@ from tritonkit.report import wording
 from tritonkit.report.load_view import draw_load
 from tritonkit.report.parity_view import LEVELS, view_variants
 from tritonkit.report.pictures import view_pictures
+from tritonkit.report.variants_view import view_table
 from tritonkit.report.verdict import find_failures, judge
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def draw_report(
         build=build,
         verdict=judge(build),
         variants=view_variants(build),
+        table=view_table(build),
         levels=LEVELS,
         load=load,
         load_charts=draw_load(load) if load else None,

@@ -13,7 +13,7 @@ from tritonkit.report import draw_report
 from tritonkit.spec.reports import StageRun
 
 VOID = {"meta", "br", "img", "link", "input", "hr", "wbr"}
-SECTIONS = ["model", "parity", "pictures", "load", "build", "repeat"]
+SECTIONS = ["model", "variants", "parity", "pictures", "load", "build", "repeat"]
 
 
 class Page(HTMLParser):
