@@ -10,6 +10,9 @@ WORKDIR /src
 COPY pyproject.toml README.md ./
 RUN python -m venv /opt/tritonkit/venv \
     && /opt/tritonkit/venv/bin/pip install --no-cache-dir --no-compile '.[bench,signing]'
+# For an init container that builds TensorRT engines: tensorrt==VERSION, the version that the serving image has.
+ARG TENSORRT=""
+RUN [ -z "${TENSORRT}" ] || /opt/tritonkit/venv/bin/pip install --no-cache-dir --no-compile "${TENSORRT}" cuda-bindings
 COPY tritonkit tritonkit
 COPY builder builder
 COPY clients clients

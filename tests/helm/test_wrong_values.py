@@ -77,6 +77,22 @@ WRONG = {
         {"triton": {"extraEnv": [{"name": "AWS_SECRET_ACCESS_KEY", "value": "x"}]}},
         r"extraEnv: AWS_SECRET_ACCESS_KEY would stand in.*secretKeyRef",
     ),
+    "engines of an unknown TensorRT": (
+        {"engines": {"enabled": True, "tensorrtVersion": "10"}},
+        r"engines.tensorrtVersion: \"10\" is not the version.*in full",
+    ),
+    "engines without a GPU": (
+        {"engines": {"enabled": True, "tensorrtVersion": "10.13.2.6"}, "gpu": {"mode": "none"}},
+        r"engines.enabled: is true, but gpu.mode is none",
+    ),
+    "engines of no cache": (
+        {"engines": {"enabled": True, "tensorrtVersion": "10.13.2.6", "onMismatch": "fail"}},
+        r"engines.cacheClaim: is empty.*name the claim.*or write onMismatch: rebuild",
+    ),
+    "engines of a baked repository": (
+        merged(_other_source("baked", path="/models"), {"engines": {"enabled": True, "tensorrtVersion": "10.13.2.6"}}),
+        r"engines.enabled: is true, but what is baked.*another modelSource.type",
+    ),
     "connections that outlive their pod": (
         {"triton": {"grpcMaxConnectionAgeMs": 15000}},
         r"grpcMaxConnectionAgeMs: 15000 ms outlive termination.preStopSeconds, 15 s.*at most 14000",

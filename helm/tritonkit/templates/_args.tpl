@@ -23,7 +23,7 @@
       "--log-format=ISO8601"
       (printf "--log-verbose=%d" (int $v.triton.logVerbose))) -}}
 {{- if not $v.triton.autoComplete -}}{{- $args = append $args "--disable-auto-complete-config" -}}{{- end -}}
-{{- with $v.triton.modelConfigName -}}{{- $args = append $args (printf "--model-config-name=%s" .) -}}{{- end -}}
+{{- with ternary (include "tritonkit.engineProfile" .) $v.triton.modelConfigName $v.engines.enabled -}}{{- $args = append $args (printf "--model-config-name=%s" .) -}}{{- end -}}
 {{- $args = concat $args
       (include "tritonkit.newerArgs" . | fromJsonArray)
       (include "tritonkit.memoryArgs" . | fromJsonArray)

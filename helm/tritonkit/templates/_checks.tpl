@@ -22,6 +22,7 @@ failure alone: a person corrects all of them at once.
 {{- $_ := set $context "v" (include "tritonkit.trackValues" $context | fromJson) -}}
 {{- include "tritonkit.checksOfServer" $context -}}
 {{- include "tritonkit.checksOfGpu" $context -}}
+{{- include "tritonkit.checksOfEngines" $context -}}
 {{- include "tritonkit.checksOfMemory" $context -}}
 {{- end -}}
 {{- if eq .Values.profile "production" -}}

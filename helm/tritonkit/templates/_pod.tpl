@@ -109,7 +109,7 @@ spec:
   resourceClaims:
     - {name: gpu, resourceClaimTemplateName: {{ include "tritonkit.serverName" . }}}
   {{- end }}
-  {{- with include "tritonkit.modelInit" . | trim }}
+  {{- with printf "%s\n%s" (include "tritonkit.modelInit" . | trim) (include "tritonkit.enginesInit" . | trim) | trim }}
   initContainers:
     {{- . | nindent 4 }}
   {{- end }}
@@ -135,13 +135,13 @@ spec:
       securityContext:
         {{- include "tritonkit.containerSecurity" .root | nindent 8 }}
       volumeMounts:
-        {{- with include "tritonkit.modelMounts" . | trim }}
+        {{- with include "tritonkit.serverMounts" . | trim }}
         {{- . | nindent 8 }}
         {{- end }}
         - {name: shm, mountPath: /dev/shm}
         - {name: tmp, mountPath: /tmp}
   volumes:
-    {{- with include "tritonkit.modelVolumes" . | trim }}
+    {{- with printf "%s\n%s" (include "tritonkit.modelVolumes" . | trim) (include "tritonkit.engineVolumes" . | trim) | trim }}
     {{- . | nindent 4 }}
     {{- end }}
     - name: shm

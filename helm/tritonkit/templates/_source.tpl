@@ -12,7 +12,10 @@
 
 {{/* The folder that Triton serves. */}}
 {{- define "tritonkit.repository" -}}
-{{- if eq .v.modelSource.type "baked" -}}{{ .v.modelSource.baked.path }}{{- else -}}/models{{- end -}}
+{{- if .v.engines.enabled -}}/served/repository
+{{- else if eq .v.modelSource.type "baked" -}}{{ .v.modelSource.baked.path }}
+{{- else -}}/models
+{{- end -}}
 {{- end -}}
 
 {{/* Volumes that hold models. */}}
