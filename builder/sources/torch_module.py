@@ -153,7 +153,7 @@ def _answer(
         shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
         raise InputError(
             "inputs: the network cannot run on the shapes of the spec",
-            where=_failing_module(network, error),
+            where=failing_module(network, error),
             got=f"{shapes}: {str(error).partition(chr(10))[0]}",
             hint="dims are those of the network's forward, without the batch dimension",
         ) from error
@@ -165,7 +165,7 @@ def _by_position(network: torch.nn.Module, tensors: Mapping[str, object]) -> boo
     return len(tensors) == 1 or isinstance(network, torch.jit.ScriptModule)
 
 
-def _failing_module(network: torch.nn.Module, error: BaseException) -> str:
+def failing_module(network: torch.nn.Module, error: BaseException) -> str:
     """The innermost module whose `forward` was running when `error` was raised."""
     paths = {id(module): name for name, module in network.named_modules()}
     where = type(network).__name__

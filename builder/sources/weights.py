@@ -36,16 +36,39 @@ def load_network(source: Source, weights: Path, folder: Path) -> torch.nn.Module
         InputError: the factory, the weights file or the fit between them is wrong.
         UnavailableError: the installed torch is too old to read weights safely.
     """
-    network = find_function(source.factory or "", folder, "source.factory")()
+    network = make_network(source.factory or "", folder, "source.factory")
+    fit_weights(network, read_state_dict(weights), weights)
+    return network.eval()
+
+
+def make_network(factory: str, folder: Path, key: str) -> torch.nn.Module:
+    """What the function `factory` returns.
+
+    Args:
+        factory: `module:function`.
+        folder: a module there comes before an installed one.
+        key: what names the factory, for the error.
+
+    Raises:
+        InputError: there is no such function, it fails, or it returns no network.
+    """
+    make = find_function(factory, folder, key)
+    try:
+        network = make()
+    except Exception as error:  # whatever the user's factory raises is about it
+        raise InputError(
+            f"{key} fails: it is called without arguments",
+            where=f"{folder}: {factory}",
+            got=f"{type(error).__name__}: {error}",
+        ) from error
     if not isinstance(network, torch.nn.Module):
         raise InputError(
-            "source.factory returned no network",
-            where=f"{folder}: {source.factory}",
+            f"{key} returned no network",
+            where=f"{folder}: {factory}",
             got=type(network).__name__,
             expected="a torch.nn.Module",
         )
-    _fit(network, read_state_dict(weights), weights)
-    return network.eval()
+    return network
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -119,7 +142,12 @@ def _reason(error: Exception) -> str:
     return (text[start + len(marker) :] if start >= 0 else text).partition("\n")[0]
 
 
-def _fit(network: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
+def fit_weights(network: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Loads `state`, read from `path`, into `network`.
+
+    Raises:
+        InputError: a tensor is missing, belongs to no parameter or has another shape.
+    """
     wanted = network.state_dict()
     misfits = {
         "missing": sorted(wanted.keys() - state.keys()),
@@ -133,7 +161,7 @@ def _fit(network: torch.nn.Module, state: Mapping[str, torch.Tensor], path: Path
     told = [f"{len(keys)} {what}: {_first(keys)}" for what, keys in misfits.items() if keys]
     if told:
         raise InputError(
-            "the weights do not fit the network that source.factory builds",
+            "the weights do not fit the network that the factory builds",
             where=path,
             got="; ".join(told),
             hint="the factory must build the architecture that the weights were trained in",

@@ -42,6 +42,7 @@ class Verb:
 # In the order of the work. Explicit, so that a reader and a type checker see what there is.
 VERBS: tuple[Verb, ...] = (
     Verb("train", "a recipe and labelled data -> trained weights"),
+    Verb("new", "a network's factory and one example of its input -> a folder that builds"),
     Verb("build", "trained weights -> a verified candidate repository"),
     Verb("publish", "a verified candidate -> the next version in a model repository"),
     Verb("rollback", "serve the previous published version again"),

@@ -55,11 +55,11 @@ def find_function(reference: str, folder: Path, key: str) -> Callable[..., Any]:
     _look_first_in(folder, module_name)
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except Exception as error:  # whatever the user's module raises is about it
         raise InputError(
             f"{key}: the module does not import",
             where=folder,
-            got=f"{module_name}: {error}",
+            got=f"{module_name}: {type(error).__name__}: {error}",
             hint="its file belongs beside the document that names it, what it imports into this environment",
         ) from error
     function = getattr(module, name, None)
