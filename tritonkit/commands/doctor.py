@@ -1,4 +1,4 @@
-"""`tritonkit doctor`: what of this machine, and of a repository on it, would make serving fail."""
+"""`tritonkit doctor`: what of this machine and of a repository on it, or of a cluster, would make serving fail."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from builder.engines.backend_choice import choose_backend
 from builder.engines.gpus import find_gpus
 from tritonkit.commands import console, exit_codes
+from tritonkit.commands.release_findings import Release, examine_release
 from tritonkit.repository.layout import CONFIG, version_numbers
 from tritonkit.server.doctor import Finding, examine_machine, examine_repository
 from tritonkit.server.served import served_models
-from tritonkit.spec.errors import UnavailableError
+from tritonkit.spec.errors import InputError, UnavailableError
 from tritonkit.spec.ngc import DEFAULT_RELEASE
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ EXAMPLE = "tritonkit doctor model_repository"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the repository and the release."""
+    """Adds the repository, and what it is to run on."""
     parser.add_argument("repository", metavar="REPOSITORY", nargs="?", type=Path, help="look at this repository too")
     parser.add_argument(
         "--target", metavar="YY.MM", help=f"release to stand for (default: the manifests', else {DEFAULT_RELEASE})"
@@ -32,21 +33,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the server's flag of that name, as sm86: say which backend and file each model with profiles will take",
     )
+    parser.add_argument(
+        "--release",
+        type=Path,
+        metavar="VALUES",
+        help="look at kubectl's cluster instead: what would fail of a release of the chart with these values",
+    )
+    parser.add_argument("--name", default="triton", help="name of that release (default: %(default)s)")
+    parser.add_argument("--namespace", default="default", help="its namespace (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was found: 0 if nothing would fail, 1 if something would."""
-    served = served_models(args.repository) if args.repository else None
-    release = args.target or (served.target if served else None) or DEFAULT_RELEASE
-    findings = [*examine_machine(release)]
-    if args.repository:
-        findings += [*examine_repository(args.repository, release), *_choices(args.repository, args.model_config_name)]
+    if args.release:
+        findings = [*_of_release(args)]
+    else:
+        findings = [*_of_machine(args.repository, args.target, args.model_config_name)]
     if args.json:
         console.print_json([_document(finding) for finding in findings])
     else:
         for finding in findings:
             console.emit(_line(finding))
     return exit_codes.NO if any(finding.verdict == "fails" for finding in findings) else exit_codes.OK
+
+
+def _of_machine(repository: Path | None, target: str | None, config_name: str | None) -> Iterator[Finding]:
+    served = served_models(repository) if repository else None
+    release = target or (served.target if served else None) or DEFAULT_RELEASE
+    yield from examine_machine(release)
+    if repository:
+        yield from examine_repository(repository, release)
+        yield from _choices(repository, config_name)
+
+
+def _of_release(args: argparse.Namespace) -> Iterator[Finding]:
+    if args.repository:
+        raise InputError("a repository and --release are two questions", hint="ask them one after the other")
+    if not args.release.is_file():
+        raise InputError("there is no such file of values", where=args.release, hint="`tritonkit deploy` writes one")
+    yield from examine_release(Release(values=args.release, name=args.name, namespace=args.namespace))
 
 
 def _choices(repository: Path, config_name: str | None) -> Iterator[Finding]:
