@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tritonkit.spec.reports import Latency, LoadReport, LoadSeries
 
 PIECES = ("queue", "input", "compute", "output")
+# As the style sheet colours the pieces of the breakdown: compute in the colour of what matters, queue in that of alarm.
+_PIECE_COLOURS = (1, 4, 0, 3)
 
 _COLOURS = {"grpc": 0, "http": 1}
 
@@ -172,7 +174,7 @@ def _server_timeline(load: LoadReport) -> str:
                 ),
                 colour=colour,
             )
-            for colour, (piece, field) in enumerate(zip(PIECES, fields, strict=True))
+            for piece, field, colour in zip(PIECES, fields, _PIECE_COLOURS, strict=True)
         ],
         title="The server's own milliseconds a request over time; no line where nothing was answered",
         x_label="seconds since the start",
