@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builder.golden import read_golden
 from tritonkit.repository.digests import file_digest, read_tree, text_digest
 from tritonkit.repository.layout import CANDIDATE_VERSION, GOLDEN, MANIFEST, PARITY
 from tritonkit.spec.manifest import Manifest, Part
@@ -49,6 +50,7 @@ def write_candidate(
         text = manifest.model_dump_json(indent=1) + "\n"
         (version_folder / MANIFEST).write_text(text)
         shutil.copytree(captured.out / "pictures", staged / "pictures")
+        _write_drawn(version_folder / GOLDEN, staged / "drawn")
         report = BuildReport(
             name=spec.name,
             description=spec.description,
@@ -75,6 +77,19 @@ def write_candidate(
         shutil.rmtree(staged, ignore_errors=True)
         raise
     return report
+
+
+def _write_drawn(golden: Path, folder: Path) -> None:
+    """Writes the pictures that the golden bundle expects in answers, for people and the report."""
+    bundle = read_golden(golden)
+    for question in bundle.bundle.questions:
+        for output, expect in question.outputs.items():
+            if expect.levels is None or expect.array is None:
+                continue
+            folder.mkdir(exist_ok=True)
+            for sample, row in zip(question.samples, bundle.arrays[expect.array], strict=True):
+                for index, picture in enumerate(row.ravel()):
+                    (folder / f"{sample} {output}{f' {index}' if row.size > 1 else ''}").write_bytes(picture)
 
 
 def write_failure(out: Path, report: ParityReport) -> Path:

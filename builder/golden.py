@@ -170,7 +170,9 @@ def _final_answers(
         return _top_classes(spec.postprocess, spec, variant, rows, key, labels, arrays)
     if isinstance(spec.postprocess, PythonPostprocess):
         answers = _own_answers(spec, spec.postprocess, rows, inputs)
-        return _expect(key, answers, artefact_tolerance(spec, variant), arrays)
+        expected = _expect(key, answers, artefact_tolerance(spec, variant), arrays)
+        levels = spec.postprocess.pictures
+        return {name: expect.model_copy(update={"levels": levels.get(name)}) for name, expect in expected.items()}
     return {}
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from tritonkit.evaluation.agreement import Agreement, measure_agreement
+from tritonkit.spec.gates import Tolerance
 from tritonkit.spec.parity import Comparison
 
 if TYPE_CHECKING:
     from tritonkit.spec.golden import Level
-    from tritonkit.spec.model import Tolerance
     from tritonkit.spec.parity import Protocol
 
 
@@ -67,6 +69,33 @@ def compare(
         passed=problem is None,
         problem=problem,
     )
+
+
+def compare_pictures(asked: Asked, got: np.ndarray, want: np.ndarray, levels: int) -> Comparison:
+    """Compares one output of encoded pictures, pixel by pixel.
+
+    Args:
+        asked: what was asked.
+        got: encoded pictures; the first axis counts samples.
+        want: references, of the same shape.
+        levels: how many of 255 levels a pixel may be off.
+    """
+    if got.shape != want.shape:
+        return compare(asked, got, want, None)
+    apart = np.vectorize(_levels_apart, otypes=[np.float64])(got, want)
+    allowed = Tolerance(absolute=levels, relative=0, cosine=-1, reason="levels of a pixel")
+    return compare(asked, apart, np.zeros_like(apart), allowed)
+
+
+def _levels_apart(got: bytes, want: bytes) -> float:
+    """How far the pixel of two pictures that differs most is off; of another size or kind, infinitely."""
+    try:
+        with Image.open(io.BytesIO(got)) as left, Image.open(io.BytesIO(want)) as right:
+            if left.size != right.size or left.mode != right.mode:
+                return np.inf
+            return float(np.abs(np.asarray(left, np.float64) - np.asarray(right, np.float64)).max())
+    except (OSError, TypeError):
+        return np.inf
 
 
 # JSON has no infinity; beyond this a factor says nothing more.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from builder.arrays import as_text
-from builder.parity import Asked, compare
+from builder.parity import Asked, compare, compare_pictures
 
 if TYPE_CHECKING:
     from builder.golden import Golden
@@ -77,6 +77,8 @@ def _compare_output(
         batch=batch,
         samples=question.samples,
     )
+    if expected.levels is not None:
+        return compare_pictures(asked, got, golden.arrays[expected.array or ""], expected.levels)
     firm = np.array(expected.firm, bool) if expected.firm else None
     return compare(asked, as_text(got), _expected_rows(golden, expected), expected.tolerance, firm)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from importlib import resources
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,7 +15,7 @@ from tritonkit.evaluation.charts import tolerance_meter
 from tritonkit.report import wording
 from tritonkit.report.load_view import draw_load
 from tritonkit.report.parity_view import LEVELS, view_variants
-from tritonkit.report.pictures import view_pictures
+from tritonkit.report.pictures import draw_thumbnails, view_pictures
 from tritonkit.report.variants_view import view_table
 from tritonkit.report.verdict import find_failures, judge
 
@@ -33,6 +34,7 @@ def draw_report(
     pictures: Mapping[str, bytes],
     commands: Sequence[tuple[str, str]],
     rejected: ParityReport | None = None,
+    drawn: Mapping[str, bytes] = MappingProxyType({}),
 ) -> str:
     """One self-contained HTML page on a build; it needs no network and, to be read, no JavaScript.
 
@@ -43,6 +45,7 @@ def draw_report(
         pictures: bytes of those files, by the path or the name that `answers` has; only thumbnails are embedded.
         commands: what repeats everything: a sentence on what a command does, and its exact text.
         rejected: what a later build, that failed and left this one in place, had found.
+        drawn: pictures that the model answers with, by the request that they answer.
     """
     return render(
         "page.html.j2",
@@ -54,6 +57,7 @@ def draw_report(
         load=load,
         load_charts=draw_load(load) if load else None,
         cards=view_pictures(answers, pictures),
+        drawn=draw_thumbnails(drawn),
         commands=commands,
         rejected=find_failures(rejected.variant, rejected.comparisons) if rejected else (),
     )

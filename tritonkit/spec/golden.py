@@ -41,6 +41,9 @@ class Expect(Document):
     )
     strings: tuple[tuple[str, ...], ...] = Field((), description="Expected text of a BYTES output, by sample.")
     tolerance: Tolerance | None = Field(None, description="How far off is still equal; none means exactly equal.")
+    levels: int | None = Field(
+        None, description="The elements are encoded pictures: how many of 255 levels a pixel of them may be off."
+    )
 
 
 class Question(Document):

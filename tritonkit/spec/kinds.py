@@ -147,6 +147,19 @@ class PythonPostprocess(_PythonStep):
     outputs: tuple[TensorSpec, ...] = Field(
         min_length=1, description="Outputs of an answer; the network's own are answered besides."
     )
+    pictures: dict[str, int] = Field(
+        {},
+        description="Outputs that hold encoded pictures: by name, how many of 255 levels a pixel may be off. They are "
+        "decoded to be compared, since the bytes of one encoder are not another's, and shown in the report.",
+    )
+
+    @model_validator(mode="after")
+    def _pictures_are_outputs(self) -> Self:
+        texts = [tensor.name for tensor in self.outputs if tensor.data_type == "TYPE_STRING"]
+        strange = [name for name in self.pictures if name not in texts]
+        if strange:
+            raise ValueError(f"pictures names {', '.join(strange)}; of outputs, TYPE_STRING are {', '.join(texts)}")
+        return self
 
 
 Preprocess = Annotated[

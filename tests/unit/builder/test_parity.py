@@ -1,10 +1,13 @@
 """The verdict over answers."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from builder.golden import firm_ranks
-from builder.parity import Asked, compare
+from builder.parity import Asked, compare, compare_pictures
 from tritonkit.spec.model import Tolerance
 
 ASKED = Asked(level="served", model="m", output="y", protocol="grpc", batch=1, samples=("first", "second"))
@@ -72,3 +75,37 @@ def test_what_is_not_finite_stays_a_number_in_json():
     found = compare(ASKED, got, WANT, TOLERANCE)
     assert Comparison.model_validate_json(found.model_dump_json()) == found
     assert found.worst_absolute > 1e8
+
+
+def _encoded(level, *, size=(4, 3), mode="L", form="PNG", **options):
+    buffer = io.BytesIO()
+    Image.new(mode, size, level).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def _pictures(*encoded):
+    return np.array([[data] for data in encoded], object)
+
+
+def test_encoded_pictures_are_compared_by_their_pixels():
+    want = _pictures(_encoded(10), _encoded(200))
+    other_bytes = _pictures(_encoded(11, compress_level=0), _encoded(199, optimize=True))
+    found = compare_pictures(ASKED, other_bytes, want, 1)
+    assert found.passed
+    assert found.worst_absolute == 1
+    assert not compare_pictures(ASKED, other_bytes, want, 0).passed
+
+
+@pytest.mark.parametrize(
+    "other",
+    [_encoded(14), _encoded(10, size=(3, 4)), _encoded(10, mode="RGB"), _encoded(10)[:50], b"no picture", "text"],
+    ids=["darker", "another size", "another mode", "truncated", "no picture", "text"],
+)
+def test_another_picture_or_none_is_told_from_the_right_one(other):
+    found = compare_pictures(ASKED, _pictures(_encoded(10), other), _pictures(_encoded(10), _encoded(10)), 3)
+    assert not found.passed
+    assert found.worst_sample == "second"
+
+
+def test_another_count_of_pictures_fails():
+    assert "shape" in compare_pictures(ASKED, _pictures(_encoded(10)), _pictures(_encoded(10), _encoded(10)), 1).problem

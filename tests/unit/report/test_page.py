@@ -214,3 +214,15 @@ def test_it_stays_below_a_megabyte(build, load, answers):
     html = draw_report(build, load=load, answers=many, pictures=pictures, commands=())
     assert html.count("data:image/jpeg") == 60
     assert len(html.encode()) < 1_000_000
+
+
+def test_pictures_that_the_model_answers_with_are_a_sheet(build, load, pictures):
+    named = {"request 0 png": next(iter(pictures.values())), "request 1 <png>": next(iter(pictures.values()))}
+    page = Page(draw_report(build, load=load, answers=(), pictures={}, commands=(), drawn=named))
+    assert page.errors == []
+    assert [image["alt"] for image in page.all("img")] == ["request 0 png", "request 1 <png>"]
+    assert "Pictures that it answers with" in page.text
+    assert (
+        "Pictures that it answers with"
+        not in Page(draw_report(build, load=None, answers=(), pictures={}, commands=())).text
+    )

@@ -12,6 +12,7 @@ from tritonkit.spec.json_schemas import DOCUMENTS, FOLDER, schema_text
 from tritonkit.spec.model import ModelSpec, load_model_spec
 
 ROOT = Path(__file__).parents[3]
+PNG = {"name": "png", "data_type": "TYPE_STRING", "dims": [1]}
 
 
 def _write(folder: Path, fields: object) -> Path:
@@ -46,6 +47,11 @@ def test_the_toy_and_every_example_are_read(tmp_path):
         ({"serving": {"variant": "fp32", "max_batch_size": -1}}, "max_batch_size", ["serving.max_batch_size"]),
         ({"samples": {"random": 2}}, None, ["nothing would be asked of the whole pipeline", "samples.pictures"]),
         ({"postprocess": {"kind": "classification", "top_k": 9, "labels": "l"}}, None, ["top_k is 9", "6 classes"]),
+        (
+            {"postprocess": {"kind": "python", "file": "f.py", "outputs": [PNG], "pictures": {"pgn": 1}}},
+            "postprocess",
+            ["pictures names pgn; of outputs, TYPE_STRING are png"],
+        ),
         (
             {"gates": {"parity": {"artefact": {"absolute": 1, "relative": 0}}}},
             "parity",
