@@ -21,6 +21,7 @@ from tests.cluster.container_images import Images, build_images, write_pause_arc
 from tests.cluster.kubernetes_client import Document, Kubernetes
 from tests.cluster.kubernetes_programs import kubernetes_programs
 from tests.cluster.local_cluster import RUN, import_image, local_cluster
+from tests.helm.custom_resources import custom_resources
 from tests.helm.programs import CACHE
 from tritonkit.repository.digests import file_digest
 from tritonkit.repository.layout import read_manifest
@@ -123,6 +124,44 @@ def claimed(kubeconfig, images, published) -> Iterator[Kubernetes]:
         kubernetes.kubectl("delete", "persistentvolume", kubernetes.namespace, "--ignore-not-found", check=False)
 
 
+@pytest.fixture(scope="session")
+def node(kubeconfig) -> str:
+    """A node that tests may cordon and patch."""
+    if os.environ.get("KUBECONFIG"):
+        pytest.skip("the cluster of KUBECONFIG has other users: its nodes are neither cordoned nor patched")
+    cluster = Kubernetes(kubeconfig=kubeconfig, namespace="default")
+    name: str = cluster.get("nodes")["items"][0]["metadata"]["name"]
+    return name
+
+
+@pytest.fixture(scope="session")
+def routes(claimed) -> Iterator[None]:
+    """The API of Gateways is there."""
+    with _defined(claimed, "gateway.networking.k8s.io"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def operator(claimed) -> Iterator[None]:
+    """The API of the Prometheus operator is there."""
+    with _defined(claimed, "monitoring.coreos.com"):
+        yield
+
+
+@contextlib.contextmanager
+def _defined(kubernetes: Kubernetes, group: str) -> Iterator[None]:
+    """What the cluster already knows is left as it is."""
+    known = {item["metadata"]["name"] for item in kubernetes.get("customresourcedefinitions")["items"]}
+    missing = [crd for crd in custom_resources(group) if crd["metadata"]["name"] not in known]
+    names = [f"customresourcedefinition/{crd['metadata']['name']}" for crd in missing]
+    if missing:
+        kubernetes.apply(*missing)
+        kubernetes.kubectl("wait", "--for=condition=Established", *names, "--timeout=60s")
+    yield
+    if missing:
+        kubernetes.kubectl("delete", *names)
+
+
 def _fill_claim(kubernetes: Kubernetes, images: Images, published: Published) -> None:
     spec: Document = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     if not kubernetes.get("storageclasses")["items"]:
@@ -155,8 +194,20 @@ def start_pod(
     volumes: list[Document] = (),
     mounts: dict[str, str] | None = None,
     labels: dict[str, str] | None = None,
+    account: str | None = None,
 ) -> None:
-    """Starts a pod of one container that the restricted standard admits, and waits until it runs."""
+    """Starts a pod of one container that the restricted standard admits, and waits until it runs.
+
+    Args:
+        kubernetes: where.
+        name: of the pod.
+        image: of its container.
+        command: in the place of the image's entry point.
+        volumes: as in a pod.
+        mounts: path by volume.
+        labels: of the pod.
+        account: service account whose token the pod is given; none by default.
+    """
     container = {
         "name": "main",
         "image": image,
@@ -170,9 +221,11 @@ def start_pod(
         "volumes": list(volumes),
         "restartPolicy": "Never",
         "securityContext": SECURE_POD,
-        "automountServiceAccountToken": False,
+        "automountServiceAccountToken": account is not None,
         "terminationGracePeriodSeconds": 1,
     }
+    if account is not None:
+        spec["serviceAccountName"] = account
     metadata = {"name": name, "labels": labels or {}}
     kubernetes.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     kubernetes.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")

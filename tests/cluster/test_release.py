@@ -101,6 +101,50 @@ def test_a_killed_pod_is_replaced_and_no_request_fails(claimed, release, steady)
     assert not seen["kit"]["failures"], seen["kit"]["failures"][:5]
 
 
+def test_a_drain_leaves_the_last_replica_until_another_is_ready(claimed, release, node, steady):
+    """The node is the only one: what was evicted has nowhere to go, so that the budget must keep the other pod."""
+    selector = f"--pod-selector=app.kubernetes.io/instance={RELEASE}"
+    with steady("drain") as seen:
+        try:
+            done = claimed.kubectl("drain", node, selector, "--delete-emptydir-data", "--timeout=20s", check=False)
+            assert "violate the pod's disruption budget" in done.stderr, done.stderr
+            assert len([pod for pod in claimed.pods(RELEASE) if is_ready(pod)]) == 1
+        finally:
+            claimed.kubectl("uncordon", node)
+        claimed.kubectl("rollout", "status", DEPLOYMENT, "--timeout=150s")
+    assert not seen["kit"]["failures"], seen["kit"]["failures"][:5]
+
+
+# The kernel kills the process of the highest score first; a process may raise that of another of its user. The
+# memory is taken by many small processes, so that the server is the largest of them.
+_TAKE_ALL_MEMORY = """
+import os, time
+servers = [p for p in os.listdir("/proc") if p.isdigit() and open(f"/proc/{p}/comm").read().strip() == "tritonserver"]
+for server in servers:
+    with open(f"/proc/{server}/oom_score_adj", "w") as score:
+        score.write("1000")
+while True:
+    if os.fork() == 0:
+        taken = b"x" * (16 << 20)
+        time.sleep(600)
+    time.sleep(0.02)
+"""
+
+
+def test_a_server_that_runs_out_of_memory_comes_back_while_the_other_answers(claimed, release, steady):
+    victim = claimed.pods(RELEASE)[0]["metadata"]["name"]
+
+    def status():
+        (container,) = claimed.get("pod", victim)["status"]["containerStatuses"]
+        return container
+
+    with steady("out of memory") as seen:
+        claimed.kubectl("exec", victim, "-c", "triton", "--", "python3", "-c", _TAKE_ALL_MEMORY, check=False)
+        wait_until("the container starts again", lambda: status()["restartCount"] == 1 and status()["ready"])
+    assert status()["lastState"]["terminated"]["reason"] == "OOMKilled"
+    assert len(seen["kit"]["failures"]) <= len(seen["raw"]["failures"]), seen["kit"]["failures"][:5]
+
+
 def test_uninstalling_leaves_nothing(claimed, release):
     claimed.helm("uninstall", release, "--wait")
     kinds = "all,configmap,secret,serviceaccount,networkpolicy,poddisruptionbudget,ingress,resourcequota"

@@ -14,7 +14,11 @@ CRDS = {
     "gateway.networking.k8s.io": (
         ("sigs.k8s.io/gateway-api", "v1.5.0", "h1:duoo14Ky/fJXpjpmyMISE2RTBGnfCg8zICfTYLTnBJA="),
         "config/crd/standard",
-        ("gateway.networking.k8s.io_httproutes", "gateway.networking.k8s.io_grpcroutes"),
+        (
+            "gateway.networking.k8s.io_httproutes",
+            "gateway.networking.k8s.io_grpcroutes",
+            "gateway.networking.k8s.io_backendtlspolicies",
+        ),
     ),
     "keda.sh": (
         ("github.com/kedacore/keda/v2", "v2.18.0", "h1:ttR223fii/4QJ0YvtrhcWHaEoezByb/t5CeFopjl6EI="),

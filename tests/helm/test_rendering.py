@@ -137,7 +137,7 @@ def _closed(schema: dict) -> dict:
     return result
 
 
-@pytest.mark.parametrize("profile", ["production", "canary", "hpa"])
+@pytest.mark.parametrize("profile", ["production", "canary", "hpa", "tls"])
 def test_objects_of_operators_satisfy_their_schemas(profile):
     seen = set()
     for document in render_profile(profile):

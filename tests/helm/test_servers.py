@@ -199,6 +199,28 @@ def test_ports_say_their_protocol():
     assert services["demo-tritonkit-headless"]["clusterIP"] == "None"
 
 
+def test_tls_of_the_grpc_port_is_known_to_all_who_meet_it():
+    documents = render_profile("tls")
+    container = server(documents)
+    assert {"--grpc-use-ssl=true", "--grpc-use-ssl-mutual=true", "--grpc-root-cert=/tls/ca.crt"} <= set(
+        container["args"]
+    )
+    assert {"name": "tls", "mountPath": "/tls", "readOnly": True} in container["volumeMounts"]
+    services = {s["metadata"]["name"]: s["spec"]["ports"] for s in of_kind(documents, "Service")}
+    assert services["demo-tritonkit-grpc"][0]["appProtocol"] == "https"
+    assert {port["name"]: port["appProtocol"] for port in services["demo-tritonkit-headless"]}["grpc"] == "https"
+    policy = named(documents, "BackendTLSPolicy", "demo-tritonkit")["spec"]
+    assert [target["name"] for target in policy["targetRefs"]] == ["demo-tritonkit-grpc"]
+    assert policy["validation"]["hostname"] == "demo-tritonkit-grpc"
+    pod = named(documents, "Pod", "demo-tritonkit-parity")["spec"]
+    (health,) = (c for c in pod["initContainers"] if c["name"] == "health-grpcs")
+    assert health["args"][:3] == ["health", "grpcs://demo-tritonkit-grpc:8001", "--ca=/tls/ca.crt"]
+    assert not [arg for arg in pod["containers"][0]["args"] if arg.startswith("grpc")]
+    plain = render(merged(profile_values("tls"), {"tls": {"mutual": False}}))
+    (parity,) = named(plain, "Pod", "demo-tritonkit-parity")["spec"]["containers"]
+    assert "grpcs://demo-tritonkit-grpc:8001" in parity["args"]
+
+
 def _egress(profile):
     policy = named(render_profile(profile), "NetworkPolicy", "demo-tritonkit")["spec"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]

@@ -93,6 +93,23 @@ WRONG = {
         merged(_other_source("baked", path="/models"), {"engines": {"enabled": True, "tensorrtVersion": "10.13.2.6"}}),
         r"engines.enabled: is true, but what is baked.*another modelSource.type",
     ),
+    "mutual TLS without a certificate": ({"tls": {"mutual": True}}, r"tls.mutual: is true without.*name the Secret"),
+    "a probe without TLS": (
+        {"tls": {"existingSecret": "t"}, "probes": {"protocol": "grpc"}},
+        r"probes.protocol: a kubelet's gRPC probe speaks no TLS; write http",
+    ),
+    "a gateway that trusts nobody": (
+        {"tls": {"existingSecret": "t"}, "gateway": ROUTES},
+        r"tls.gatewayCaConfigMap: is empty.*name the ConfigMap whose ca.crt",
+    ),
+    "a gateway that expects TLS": (
+        {"tls": {"gatewayCaConfigMap": "ca"}},
+        r"tls.gatewayCaConfigMap: is set.*leave both empty",
+    ),
+    "a load test without TLS": (
+        {"tls": {"existingSecret": "t"}, "loadTest": {"enabled": True}, "admin": {"apis": ["trace"]}},
+        r"loadTest.enabled: the load generator speaks no TLS",
+    ),
     "connections that outlive their pod": (
         {"triton": {"grpcMaxConnectionAgeMs": 15000}},
         r"grpcMaxConnectionAgeMs: 15000 ms outlive termination.preStopSeconds, 15 s.*at most 14000",

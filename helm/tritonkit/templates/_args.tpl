@@ -27,6 +27,7 @@
 {{- $args = concat $args
       (include "tritonkit.newerArgs" . | fromJsonArray)
       (include "tritonkit.memoryArgs" . | fromJsonArray)
+      (include "tritonkit.tlsArgs" . | fromJsonArray)
       (include "tritonkit.metricsArgs" . | fromJsonArray)
       (include "tritonkit.tracingArgs" . | fromJsonArray) -}}
 {{- with .root.Values.admin.apis -}}

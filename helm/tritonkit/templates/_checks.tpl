@@ -8,6 +8,7 @@ failure alone: a person corrects all of them at once.
 {{- include "tritonkit.checksOfTraffic" . -}}
 {{- include "tritonkit.checksOfScaling" . -}}
 {{- include "tritonkit.checksOfNetwork" . -}}
+{{- include "tritonkit.checksOfTls" . -}}
 {{- range $track := include "tritonkit.tracks" . | fromJsonArray -}}
 {{- $context := dict "root" $ "track" $track "at" (ternary "" "canary: " (eq $track "stable")) "v" (include "tritonkit.trackValues" (dict "root" $ "track" $track) | fromJson) -}}
 {{- include "tritonkit.checksOfModels" $context -}}

@@ -138,10 +138,16 @@ spec:
         {{- with include "tritonkit.serverMounts" . | trim }}
         {{- . | nindent 8 }}
         {{- end }}
+        {{- with include "tritonkit.tlsMount" .root | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
         - {name: shm, mountPath: /dev/shm}
         - {name: tmp, mountPath: /tmp}
   volumes:
     {{- with printf "%s\n%s" (include "tritonkit.modelVolumes" . | trim) (include "tritonkit.engineVolumes" . | trim) | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
+    {{- with include "tritonkit.tlsVolume" .root | trim }}
     {{- . | nindent 4 }}
     {{- end }}
     - name: shm
