@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tritonkit.spec.evaluation import EvaluationReport
 from tritonkit.spec.golden import GoldenBundle
 from tritonkit.spec.manifest import Manifest, PublishedVersion
 from tritonkit.spec.model import ModelSpec
@@ -30,6 +31,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "build": BuildReport,
     "load": LoadReport,
     "tuning": TuningReport,
+    "evaluation": EvaluationReport,
 }
 
 

@@ -15,7 +15,7 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 
-from tritonkit.evaluation.datasets.dataset import DataSet, check_dataset, split_digest
+from tritonkit.evaluation.datasets.dataset import load_dataset, split_digest
 from tritonkit.repository.digests import file_digest
 from tritonkit.spec.errors import GateError, InputError
 from tritonkit.spec.recipe import NetworkRecipe, Recipe, load_recipe
@@ -30,6 +30,8 @@ from tritonkit.training.weights import write_weights
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tritonkit.evaluation.datasets.dataset import DataSet
 
 WEIGHTS, LOG, REPORT = "weights.safetensors", "log.csv", "training.json"
 _CHECKPOINTS, _LAST = "checkpoints", "last.ckpt"
@@ -72,7 +74,7 @@ def train(
     recipe = load_recipe(recipe_file)
     processes = _processes()
     last = _last_checkpoint(out, resume=resume)
-    data = _load_data(recipe, recipe_file)
+    data = load_dataset(recipe.data.source, recipe.data.arguments, recipe_file.parent)
     held = hold_out(data, recipe)
     torch.manual_seed(recipe.seed)
     batches = training_batches(held, recipe, rank=processes.rank, processes=processes.count)
@@ -111,16 +113,6 @@ def _last_checkpoint(out: Path, *, resume: bool) -> Path | None:
         )
     out.mkdir(parents=True, exist_ok=True)
     return last if resume else None
-
-
-def _load_data(recipe: Recipe, recipe_file: Path) -> DataSet:
-    data = find_function(recipe.data.source, recipe_file.parent, "data.source")(**recipe.data.arguments)
-    if not isinstance(data, DataSet):
-        raise InputError(
-            "data.source returned no data set", where=recipe_file, got=type(data).__name__, expected="a DataSet"
-        )
-    check_dataset(data)
-    return data
 
 
 def _module(recipe: Recipe, recipe_file: Path, *, steps: int) -> Supervised | Adversarial:

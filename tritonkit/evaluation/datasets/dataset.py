@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from tritonkit.spec.errors import GateError, InputError
+from tritonkit.spec.references import find_function
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
     import numpy as np
 
 
@@ -40,6 +44,34 @@ class DataSet:
     training: Split
     test: Split
     classes: tuple[str, ...] = ()
+
+
+def load_dataset(source: str, arguments: Mapping[str, Any], folder: Path) -> DataSet:
+    """The data set that the function `source` returns, checked.
+
+    Args:
+        source: `module:function`; a module in `folder` comes before an installed one.
+        arguments: its keyword arguments.
+        folder: where the document lies that names it.
+
+    Raises:
+        InputError: there is no such function, it returns no data set, or one that contradicts itself.
+        GateError: a sample of the test split is in the training split.
+        UnavailableError: the data cannot be fetched.
+    """
+    data = find_function(source, folder, "data.source")(**arguments)
+    if not isinstance(data, DataSet):
+        raise InputError(
+            "data.source returned no data set", where=source, got=type(data).__name__, expected="a DataSet"
+        )
+    check_dataset(data)
+    return data
+
+
+def first_of_test(data: DataSet, count: int) -> DataSet:
+    """The same data set with only the first `count` samples of its test split."""
+    test = Split(samples=data.test.samples[:count], targets=data.test.targets[:count])
+    return replace(data, test=test)
 
 
 def check_dataset(data: DataSet) -> None:

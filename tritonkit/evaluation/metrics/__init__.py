@@ -1,0 +1,1 @@
+"""Figures of merit, one file a subject: numpy arrays in, numbers out."""
