@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import struct
 import tempfile
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from builder.answers.in_process import read_answers
-from builder.golden import make_golden, write_golden
-from builder.kinds import LABELS
+from builder.golden import make_golden, part_rows, write_golden
+from builder.kinds import LABELS, write_step
 from builder.pipeline import WARMUP, ensemble_config, part_text, roles, step_of
 from builder.reference import read_reference
 from builder.stages import AssembledPart, AssembleResult, SpecRequest
@@ -27,7 +26,6 @@ from tritonkit.spec.model import ClassificationPostprocess
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from builder.kinds import Step
     from builder.pipeline import Role
     from builder.reference import Reference
     from tritonkit.spec.model import ModelSpec, Variant
@@ -61,7 +59,7 @@ def assemble(request: SpecRequest, inputs: dict[str, Path], out: Path) -> Assemb
     (ensemble / "config.pbtxt").write_text(write_config(ensemble_config(spec, result.names(), CANDIDATE_VERSION)))
     # Object stores and version control keep no empty folder, and Triton needs this one.
     (version / "parts.json").write_text(result.model_dump_json(indent=2) + "\n")
-    answers = read_answers(inputs["answers"], reference)
+    answers = read_answers(inputs["answers"], part_rows(spec, reference))
     write_golden(out / "golden", make_golden(spec, variant, result.names(), reference, answers, inputs))
     return result
 
@@ -95,11 +93,12 @@ def _write_part(
     staged.chmod(0o755)
     version = staged / "1"
     step = step_of(spec, role)
-    if step is None:
+    if role == "model":
+        # As it was converted and held against the reference, a stream's step too.
         shutil.copytree(inputs["model"], version)
-    else:
+    elif step is not None:
         version.mkdir()
-        _write_step(step, role, inputs, version)
+        write_step(step, role, inputs, version)
     if role == "preprocess" and "model_warmup" in part_text(spec, variant, role, ""):
         _write_warmup(staged, reference.requests[0].requests)
     # The digest is over the configuration without a name: the name follows from it.
@@ -111,17 +110,10 @@ def _write_part(
     return AssembledPart(
         role=role,
         name=name,
-        backend=variant.backend if step is None else "python",
+        backend=variant.backend if role == "model" else "python",
         digest=digest,
         packages=dict(network_packages(variant) if step is None else step.packages),
     )
-
-
-def _write_step(step: Step, role: Role, inputs: dict[str, Path], version: Path) -> None:
-    shutil.copyfile(step.source, version / "model.py")
-    (version / "parameters.json").write_text(json.dumps(step.parameters, indent=2) + "\n")
-    for name in step.files:
-        shutil.copyfile(inputs[f"file/{role}/{name}"], version / name)
 
 
 def _write_warmup(part: Path, requests: Mapping[str, np.ndarray]) -> None:

@@ -194,12 +194,13 @@ def _capture_request(spec: ModelSpec) -> stages.CaptureRequest:
         batched=spec.serving.max_batch_size > 0,
         exports=any(variant.backend != "python" for variant in spec.variants),
         served_in_torch=any(variant.backend == "python" for variant in spec.variants),
+        sequence_batching=spec.serving.sequence_batching,
     )
 
 
 def _capture_inputs(plan: Plan) -> dict[str, Path]:
     # What postprocessing reads changes no answer of the network.
-    before = {name: path for name, path in plan.steps.items() if name.startswith("file/preprocess/")}
+    before = {name: path for name, path in plan.steps.items() if name.startswith(("file/preprocess/", "file/model/"))}
     requests = {"requests": plan.requests} if plan.requests is not None else {}
     pictures = {f"picture/{name}": path for name, path in plan.pictures.items()}
     return {"weights": plan.weights, **_code(plan), **pictures, **requests, **before, **_external_data(plan)}
@@ -394,6 +395,8 @@ def _convert_request(spec: ModelSpec, variant: Variant) -> stages.ConvertRequest
 
 
 def _convert_inputs(plan: Plan, variant: Variant, captured: Path) -> dict[str, Path]:
+    if plan.spec.source.stream is not None:
+        return {"captured": captured, **plan.steps}
     own = {"weights": plan.weights, **_code(plan)} if variant.backend == "python" else {}
     samples = _code(plan) if variant.calibration is not None else {}
     return {"captured": captured, **own, **samples}
@@ -428,7 +431,7 @@ def _tell_capture(result: stages.CaptureResult) -> str:
     if not result.parameters:
         return f"{result.requests} requests answered by your own function"
     return (
-        f"{result.parameters / 1e6:.2f} M parameters, "
+        f"{f'{result.parameters / 1e6:.2f} M' if result.parameters >= 10_000 else result.parameters} parameters, "
         f"{f'opset {result.opset}' if result.opset else 'not exported to ONNX'}; "
         f"{result.rows} tensors and {result.requests} requests answered by the original weights"
     )

@@ -6,6 +6,7 @@ Every later comparison reads the recorded answers; torch is not imported again.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,17 +16,19 @@ from builder.arrays import as_bytes
 from builder.kinds import request_inputs
 from builder.reference import Reference, Rows, write_reference
 from builder.samples import Questions, make_pictures, make_tensors, read_requests
+from builder.sequences import read_sequences, run_by_steps
 from builder.sources.network import Network, open_network
 from builder.stages import EXPORT_ERROR, CaptureRequest, CaptureResult
+from builder.streams import capture_streams
 from builder.transforms import transform_requests
 from tritonkit.spec.dtypes import BY_NUMPY, BY_TRITON
 from tritonkit.spec.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from tritonkit.spec.model import TensorSpec
+    from tritonkit.spec.model import SequenceBatching, TensorSpec
 
 _ROWS_AT_ONCE = 8
 # Protocol buffers end at 2 GiB; well before that the weights go into a file beside the graph.
@@ -45,6 +48,8 @@ def capture(request: CaptureRequest, inputs: dict[str, Path], out: Path) -> Capt
         InputError: the weights, the factory, the transform or the spec's shapes are wrong, or the network does not
             export and no variant could serve it without; says where.
     """
+    if request.source.stream is not None:
+        return capture_streams(request, request.source.stream, inputs, out)
     network = open_network(request, inputs["weights"], inputs["folder"])
     tensors = tuple(
         _answered(network, request, questions) for questions in make_tensors(request.inputs, request.samples)
@@ -65,12 +70,14 @@ def _requests(
     network: Network, request: CaptureRequest, inputs: Mapping[str, Path]
 ) -> tuple[tuple[Rows, ...], dict[str, bytes]]:
     """What the whole pipeline is asked, with the original weights' answers, and the pictures among it."""
+    if request.sequence_batching is not None:
+        return _sequences(network, request, request.sequence_batching, inputs["requests"]), {}
     if request.preprocess is None:
         if "requests" not in inputs:
             return (), {}
         samples = read_requests(inputs["requests"], request.inputs)
         named = {f"request {index}": (sample, sample) for index, sample in enumerate(samples)}
-        return _grouped(network, request, named), {}
+        return _grouped(named, partial(_answered, network, request)), {}
     if request.preprocess.kind == "image":
         real = {name.removeprefix("picture/"): path for name, path in inputs.items() if name.startswith("picture/")}
         pictures = make_pictures(real)
@@ -81,13 +88,40 @@ def _requests(
         asked = {f"request {index}": sample for index, sample in enumerate(samples)}
     transformed = transform_requests(asked, request, inputs)
     named = {name: (asked[name], tensors) for name, tensors in transformed.items()}
-    return _grouped(network, request, named), {name: pictures[name] for name in transformed if name in pictures}
+    return _grouped(named, partial(_answered, network, request)), {
+        name: pictures[name] for name in transformed if name in pictures
+    }
+
+
+def _sequences(network: Network, request: CaptureRequest, batching: SequenceBatching, file: Path) -> tuple[Rows, ...]:
+    """Whole sequences, and what the weights answer at each step of them."""
+    outputs = [tensor for tensor in request.outputs if tensor.name not in batching.output_names()]
+    taken = tuple(tensor for tensor in request.inputs if tensor.name not in batching.input_names())
+
+    def answered(questions: Questions) -> Rows:
+        whole = network.whole or (lambda asked: run_by_steps(network.ask, asked, batching, request.inputs, outputs))
+        answers = whole(questions.inputs)
+        steps = next(iter(questions.inputs.values())).shape[:2]
+        for spec in outputs:
+            if spec.name not in answers or answers[spec.name].shape[:2] != steps:
+                raise InputError(
+                    f"source.sequence: {spec.name} is not answered at each step",
+                    where=network.where,
+                    got=list(answers[spec.name].shape) if spec.name in answers else ", ".join(answers),
+                    expected=[*steps, *spec.dims],
+                )
+        each_step = {spec.name: answers[spec.name].reshape(-1, *answers[spec.name].shape[2:]) for spec in outputs}
+        _check_outputs(each_step, outputs, network)
+        kept = {spec.name: answers[spec.name] for spec in outputs}
+        return Rows(names=questions.names, inputs=questions.inputs, outputs=kept)
+
+    sequences = {f"sequence {index}": one for index, one in enumerate(read_sequences(file, taken))}
+    return _grouped({name: (one, one) for name, one in sequences.items()}, answered)
 
 
 def _grouped(
-    network: Network,
-    request: CaptureRequest,
     samples: Mapping[str, tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
+    answered: Callable[[Questions], Rows],
 ) -> tuple[Rows, ...]:
     """Samples of one shape together: what is asked, what the transform makes of it, what the weights answer."""
     groups: dict[object, list[str]] = {}
@@ -98,8 +132,8 @@ def _grouped(
     for names in groups.values():
         asked = {key: np.stack([samples[name][0][key] for name in names]) for key in samples[names[0]][0]}
         tensors = {key: np.stack([samples[name][1][key] for name in names]) for key in samples[names[0]][1]}
-        answered = _answered(network, request, Questions(names=tuple(names), inputs=tensors))
-        rows.append(Rows(names=tuple(names), requests=asked, inputs=tensors, outputs=answered.outputs))
+        outputs = answered(Questions(names=tuple(names), inputs=tensors)).outputs
+        rows.append(Rows(names=tuple(names), requests=asked, inputs=tensors, outputs=outputs))
     return tuple(rows)
 
 

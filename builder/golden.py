@@ -15,7 +15,7 @@ from builder.tolerances import ARTEFACT, PREPROCESS, SCORE, SERVED
 from tritonkit.evaluation.kinds.classification import reference_top_classes
 from tritonkit.spec.dtypes import BY_TRITON
 from tritonkit.spec.errors import InputError
-from tritonkit.spec.golden import Ask, Expect, GoldenBundle, Question
+from tritonkit.spec.golden import Ask, Expect, GoldenBundle, Level, Question, Way
 from tritonkit.spec.model import ClassificationPostprocess, PythonPostprocess
 from tritonkit.spec.references import find_function
 
@@ -62,31 +62,32 @@ def make_golden(
         variant: the variant.
         names: the parts' names in the repository.
         reference: samples and the original weights' answers.
-        artefact_answers: for each group of tensor samples, what the variant answers in process.
+        artefact_answers: for each group of `part_rows`, what the variant answers in process.
         inputs: the steps' files as `file/ROLE/NAME`; `folder`, where model.yaml lies.
     """
     arrays: dict[str, np.ndarray] = {}
     allowed = artefact_tolerance(spec, variant)
     questions = []
-    for index, (rows, answers) in enumerate(zip(reference.tensors, artefact_answers, strict=True)):
+    for index, (rows, answers) in enumerate(zip(part_rows(spec, reference), artefact_answers, strict=True)):
         asks = _asks(f"tensors/{index}", rows.inputs, reference, arrays)
-        for level, want, tolerance in (
+        levels: tuple[tuple[Level, Mapping[str, np.ndarray], Tolerance], ...] = (
             ("artefact", rows.outputs, allowed),
             ("served", answers, SERVED[variant.precision]),
-        ):
+        )
+        for level, want, tolerance in levels:
             expect = _expect(f"{level}/{index}", want, tolerance, arrays)
-            questions.append(_question(level, names.model, rows.names, batch_sizes(spec), asks, expect))
+            questions.append(_question(spec, level, names.model, rows.names, asks, expect))
     before, after = [], []
     for index, rows in enumerate(reference.requests or _tensors_as_requests(spec, reference)):
         asks = _asks(f"requests/{index}", rows.requests, reference, arrays, rows.names)
         if names.preprocess is not None:
             tolerance = spec.gates.parity.preprocess or PREPROCESS
             expect = _expect(f"preprocess/{index}", rows.inputs, tolerance, arrays)
-            before.append(_question("preprocess", names.preprocess, rows.names, batch_sizes(spec), asks, expect))
+            before.append(_question(spec, "preprocess", names.preprocess, rows.names, asks, expect))
         expect = _expect(f"end_to_end/{index}", rows.outputs, allowed, arrays) | _final_answers(
             spec, variant, rows, f"end_to_end/{index}", arrays, inputs
         )
-        after.append(_question("end_to_end", spec.name, rows.names, batch_sizes(spec), asks, expect))
+        after.append(_question(spec, "end_to_end", spec.name, rows.names, asks, expect))
     bundle = GoldenBundle(
         name=spec.name, variant=variant.name, target=spec.target.triton, questions=(*before, *questions, *after)
     )
@@ -104,6 +105,19 @@ def _tensors_as_requests(spec: ModelSpec, reference: Reference) -> tuple[Rows, .
     )
 
 
+def part_rows(spec: ModelSpec, reference: Reference) -> tuple[Rows, ...]:
+    """What the network's own part can be asked: tensors; of a stateful network, whose states are no inputs when it is
+    served, sequences; of a stream, requests.
+    """
+    return reference.tensors if _way(spec) == "request" else reference.requests
+
+
+def _way(spec: ModelSpec) -> Way:
+    if spec.serving.sequence_batching is not None:
+        return "sequence"
+    return "request" if spec.source.stream is None else "stream"
+
+
 def batch_sizes(spec: ModelSpec) -> tuple[int, ...]:
     """The batch sizes that every question is asked in: one, two and the largest; 0 is without a batch dimension."""
     if spec.serving.max_batch_size == 0:
@@ -117,15 +131,24 @@ def artefact_tolerance(spec: ModelSpec, variant: Variant) -> Tolerance:
 
 
 def _question(
-    level: str,
+    spec: ModelSpec,
+    level: Level,
     model: str,
     samples: tuple[str, ...],
-    batches: tuple[int, ...],
-    asks: Mapping[str, Ask],
-    expect: Mapping[str, Expect],
+    asks: dict[str, Ask],
+    expect: dict[str, Expect],
 ) -> Question:
-    fields = {"level": level, "model": model, "samples": samples, "batches": batches, "inputs": asks, "outputs": expect}
-    return Question.model_validate(fields)
+    way = _way(spec)
+    return Question(
+        level=level,
+        model=model,
+        way=way,
+        samples=samples,
+        # Triton takes a sequence's steps one by one and puts those of several sequences together itself.
+        batches=(1,) if way == "sequence" else batch_sizes(spec),
+        inputs=asks,
+        outputs=expect,
+    )
 
 
 def _asks(

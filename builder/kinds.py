@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,8 @@ from tritonkit.spec.model import (
     ImagePreprocess,
     PythonPostprocess,
     PythonPreprocess,
+    PythonStream,
+    StepServing,
     TabularPreprocess,
     TensorSpec,
     TextPreprocess,
@@ -22,7 +26,7 @@ from tritonkit.spec.model import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tritonkit.spec.model import ModelSpec, StepServing
+    from tritonkit.spec.model import ModelSpec
 
 _STEPS = Path(__file__).parent / "steps"
 
@@ -151,6 +155,40 @@ def _python_step(
     )
 
 
+def stream_step(stream: PythonStream, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Step:
+    """The step that takes the network's place where the source is a stream."""
+    return Step(
+        source=_STEPS / "python_stream.py",
+        parameters={
+            "file": Path(stream.file).name,
+            "function": stream.function,
+            "time_limit": stream.time_limit,
+            "inputs": [tensor.name for tensor in inputs],
+            "outputs": {tensor.name: BY_TRITON[tensor.data_type].numpy for tensor in outputs},
+        },
+        packages={"numpy": "", **stream.packages},
+        inputs=inputs,
+        outputs=outputs,
+        serving=StepServing(),
+        files={Path(reference).name: reference for reference in (stream.file, *stream.files)},
+    )
+
+
+def write_step(step: Step, role: str, inputs: Mapping[str, Path], version: Path) -> None:
+    """Writes the step's version folder.
+
+    Args:
+        step: the step.
+        role: of its part.
+        inputs: a stage's, with the step's files as `file/ROLE/NAME`.
+        version: where to; it is there.
+    """
+    shutil.copyfile(step.source, version / "model.py")
+    (version / "parameters.json").write_text(json.dumps(step.parameters, indent=2) + "\n")
+    for name in step.files:
+        shutil.copyfile(inputs[f"file/{role}/{name}"], version / name)
+
+
 def request_inputs(
     kind: ImagePreprocess | TextPreprocess | TabularPreprocess | PythonPreprocess,
 ) -> tuple[TensorSpec, ...]:
@@ -168,28 +206,29 @@ def request_inputs(
 
 
 def own_function(
-    kind: PythonPreprocess | PythonPostprocess, role: str, inputs: Mapping[str, Path]
-) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    kind: PythonPreprocess | PythonPostprocess | PythonStream, role: str, inputs: Mapping[str, Path]
+) -> Callable[..., Any]:
     """The user's own function, run where the weights are.
 
     Args:
         kind: what names it.
-        role: `preprocess` or `postprocess`.
+        role: `preprocess`, `postprocess` or, of a stream, `model`.
         inputs: a stage's, with the step's files as `file/ROLE/NAME`.
 
     Raises:
         InputError: the file does not import, or has no such function.
     """
     path = inputs[f"file/{role}/{Path(kind.file).name}"]
+    key = "source.stream" if role == "model" else role
     module_spec = importlib.util.spec_from_file_location(f"step_of_the_user_{role}", path)
     if module_spec is None or module_spec.loader is None:
-        raise InputError(f"{role}.file is no Python file", where=path)
+        raise InputError(f"{key}.file is no Python file", where=path)
     module = importlib.util.module_from_spec(module_spec)
     try:
         module_spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's file raises is about it
-        raise InputError(f"{role}.file does not import", where=path, got=f"{type(error).__name__}: {error}") from error
+        raise InputError(f"{key}.file does not import", where=path, got=f"{type(error).__name__}: {error}") from error
     function = getattr(module, kind.function, None)
     if not callable(function):
-        raise InputError(f"{role}.function: the file has no such function", where=path, got=kind.function)
+        raise InputError(f"{key}.function: the file has no such function", where=path, got=kind.function)
     return function  # type: ignore[no-any-return]  # a user's function: its types are what parity proves

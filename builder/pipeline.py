@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from builder.kinds import postprocess_step, preprocess_step
+from builder.kinds import postprocess_step, preprocess_step, stream_step
 from tritonkit.repository.config import ModelConfig, append_config_text, merge_config, new_config, write_config
 
 if TYPE_CHECKING:
     from builder.kinds import Step
-    from tritonkit.spec.model import ModelSpec, PartServing, TensorSpec, Variant
+    from tritonkit.spec.model import ModelSpec, PartServing, SequenceBatching, TensorSpec, Variant
 
 Role = Literal["preprocess", "model", "postprocess"]
 
@@ -46,9 +46,10 @@ def roles(spec: ModelSpec) -> tuple[Role, ...]:
 
 
 def step_of(spec: ModelSpec, role: Role) -> Step | None:
-    """The Python step of this role; `None` for the network."""
+    """The Python step of this role; `None` for a network."""
     if role == "model":
-        return None
+        stream = spec.source.stream
+        return None if stream is None else stream_step(stream, spec.inputs, spec.outputs)
     return preprocess_step(spec) if role == "preprocess" else postprocess_step(spec)
 
 
@@ -64,13 +65,13 @@ def plain_names(spec: ModelSpec, variant: Variant) -> PartNames:
 def request_tensors(spec: ModelSpec) -> tuple[TensorSpec, ...]:
     """What a client sends."""
     step = preprocess_step(spec)
-    return spec.inputs if step is None else step.inputs
+    return spec.served_inputs() if step is None else step.inputs
 
 
 def part_config(spec: ModelSpec, variant: Variant, role: Role, name: str) -> ModelConfig:
     """The configuration of one part."""
     step = step_of(spec, role)
-    fields = _model(spec, variant) if step is None else _step(spec, step, role)
+    fields = _model(spec, variant) if step is None or role == "model" else _step(spec, step, role)
     config = merge_config(new_config(), {"name": name, **fields}, where=f"{spec.name}: {role}")
     if role == "model" and spec.config:
         config = merge_config(config, spec.config, where="model.yaml: config")
@@ -86,8 +87,9 @@ def part_text(spec: ModelSpec, variant: Variant, role: Role, name: str) -> str:
 def ensemble_config(spec: ModelSpec, names: PartNames, version: int | None) -> ModelConfig:
     """The configuration of the ensemble; `version` is the one that it serves, none leaves it to Triton's default."""
     before, after = preprocess_step(spec), postprocess_step(spec)
-    inside = {tensor.name: tensor.name if before is None else f"preprocessed_{tensor.name}" for tensor in spec.inputs}
-    raw = {tensor.name: tensor.name if after is None else f"raw_{tensor.name}" for tensor in spec.outputs}
+    taken, given = spec.served_inputs(), spec.served_outputs()
+    inside = {tensor.name: tensor.name if before is None else f"preprocessed_{tensor.name}" for tensor in taken}
+    raw = {tensor.name: tensor.name if after is None else f"raw_{tensor.name}" for tensor in given}
     steps = [_call(names.model, inside, raw)]
     if before is not None:
         steps.insert(0, _call(names.of("preprocess"), {t.name: t.name for t in before.inputs}, inside))
@@ -98,7 +100,7 @@ def ensemble_config(spec: ModelSpec, names: PartNames, version: int | None) -> M
         "platform": "ensemble",
         "max_batch_size": spec.serving.max_batch_size,
         "input": [_tensor(tensor) for tensor in request_tensors(spec)],
-        "output": [_tensor(tensor) for tensor in (spec.outputs if after is None else after.outputs)],
+        "output": [_tensor(tensor) for tensor in (given if after is None else after.outputs)],
         "ensemble_scheduling": {"step": steps},
     }
     if version is not None:
@@ -129,7 +131,8 @@ def _step(spec: ModelSpec, step: Step, role: Role) -> dict[str, Any]:
         "max_batch_size": spec.serving.max_batch_size,
         "input": [_tensor(tensor) for tensor in step.inputs],
         "output": [_tensor(tensor) for tensor in step.outputs],
-        **_serving(spec, step.serving),
+        **_placement(step.serving),
+        **_dynamic_batching(spec, step.serving),
         **({"model_warmup": warmup} if warmup else {}),
     }
 
@@ -138,11 +141,46 @@ def _model(spec: ModelSpec, variant: Variant) -> dict[str, Any]:
     return {
         "backend": variant.backend,
         "max_batch_size": spec.serving.max_batch_size,
-        "input": [_tensor(tensor) for tensor in spec.inputs],
-        "output": [_tensor(tensor) for tensor in spec.outputs],
+        "input": [_tensor(tensor) for tensor in spec.served_inputs()],
+        "output": [_tensor(tensor) for tensor in spec.served_outputs()],
         "parameters": {key: {"string_value": value} for key, value in spec.serving.parameters.items()},
-        **_serving(spec, spec.serving),
-        "model_warmup": _random_warmup(spec.inputs, spec.serving.max_batch_size),
+        **_placement(spec.serving),
+        **_transactions(spec),
+    }
+
+
+def _transactions(spec: ModelSpec) -> dict[str, Any]:
+    """How requests become answers: batched, in sequences with a state, or streamed.
+
+    A warm-up request belongs to no sequence, and what a stream makes of random numbers is not known: neither has one.
+    """
+    if spec.source.stream is not None:
+        return {"model_transaction_policy": {"decoupled": True}}
+    if spec.serving.sequence_batching is not None:
+        return {"sequence_batching": _sequences(spec, spec.serving.sequence_batching)}
+    warmup = _random_warmup(spec.inputs, spec.serving.max_batch_size)
+    return {**_dynamic_batching(spec, spec.serving), "model_warmup": warmup}
+
+
+def _sequences(spec: ModelSpec, batching: SequenceBatching) -> dict[str, Any]:
+    dims = {tensor.name: {"data_type": tensor.data_type, "dims": list(tensor.dims)} for tensor in spec.inputs}
+    return {
+        "max_sequence_idle_microseconds": batching.max_sequence_idle_microseconds,
+        "oldest": {
+            "max_candidate_sequences": batching.oldest.max_candidate_sequences,
+            "preferred_batch_size": list(batching.oldest.preferred_batch_size),
+            "max_queue_delay_microseconds": batching.oldest.max_queue_delay_microseconds,
+        },
+        "state": [
+            {
+                "input_name": state.input_name,
+                "output_name": state.output_name,
+                **dims[state.input_name],
+                # Without it Triton starts a sequence with whatever lies in memory.
+                "initial_state": [{"name": "zeros", **dims[state.input_name], "zero_data": True}],
+            }
+            for state in batching.state
+        ],
     }
 
 
@@ -163,26 +201,31 @@ def _tensor(tensor: TensorSpec) -> dict[str, Any]:
     return {"name": tensor.name, "data_type": tensor.data_type, "dims": list(tensor.dims)}
 
 
-def _serving(spec: ModelSpec, serving: PartServing) -> dict[str, Any]:
-    batching = serving.dynamic_batching
-    fields: dict[str, Any] = {
+def _placement(serving: PartServing) -> dict[str, Any]:
+    return {
         # A part never changes under its name, so its only version is 1.
         "version_policy": {"specific": {"versions": [1]}},
         "instance_group": [{"kind": group.kind, "count": group.count} for group in serving.instance_group],
     }
-    if spec.serving.max_batch_size > 0:
-        fields["dynamic_batching"] = {
+
+
+def _dynamic_batching(spec: ModelSpec, serving: PartServing) -> dict[str, Any]:
+    batching = serving.dynamic_batching
+    if spec.serving.max_batch_size == 0:
+        return {}
+    return {
+        "dynamic_batching": {
             "preferred_batch_size": list(batching.preferred_batch_size),
             "max_queue_delay_microseconds": batching.max_queue_delay_microseconds,
             "default_queue_policy": {"max_queue_size": batching.default_queue_policy.max_queue_size},
         }
-    return fields
+    }
 
 
 def _random_warmup(tensors: tuple[TensorSpec, ...], max_batch_size: int) -> list[dict[str, Any]]:
     """A batch of one and a full batch: what the first real requests would otherwise wait for.
 
-    Random text is no text that a network was made for, and random integers are no indices: where there are any, there
+    Random text is no text that a network was made for, and random wide integers are no indices: where there are any, there
     is no such warm-up.
     """
     if any(tensor.data_type not in _FLOATING for tensor in tensors):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.requirements import Requirement
 
 from builder.answers.served import replay
+from builder.answers.served_steps import replay_sequences, replay_streams
 from builder.golden import read_golden
 from builder.stages import ServedResult
 from clients import Client
@@ -61,7 +62,7 @@ def prove_served(request: ServedRequest, inputs: dict[str, Path], out: Path) -> 
 
 
 def ask_server(golden: Golden, url: str, protocol: Protocol) -> list[Comparison]:
-    """Replays `golden` against the server at `url`.
+    """Replays `golden` against the server at `url`; streams over gRPC alone, for Triton has them over nothing else.
 
     Raises:
         clients.ClientError: the server does not answer, or refuses a question.
@@ -72,7 +73,8 @@ def ask_server(golden: Golden, url: str, protocol: Protocol) -> list[Comparison]
         def ask(model: str, tensors: Mapping[str, np.ndarray], outputs: tuple[str, ...]) -> Mapping[str, Any]:
             return client.infer(model, tensors, outputs=outputs)
 
-        return replay(golden, ask, protocol)
+        streams = replay_streams(golden, client) if protocol == "grpc" else []
+        return [*replay(golden, ask, protocol), *replay_sequences(golden, client, protocol), *streams]
 
 
 def server_version(url: str) -> str:
@@ -83,13 +85,15 @@ def server_version(url: str) -> str:
 
 
 def parity_report(golden: Golden, comparisons: list[Comparison], *, asked: str, server: str) -> ParityReport:
-    """The report over all comparisons of one run."""
+    """The report over all comparisons of one run; without any, nothing is proven."""
+    streams = any(question.way == "stream" for question in golden.bundle.questions)
     return ParityReport(
         name=golden.bundle.name,
         variant=golden.bundle.variant,
-        passed=all(comparison.passed for comparison in comparisons),
+        passed=bool(comparisons) and all(comparison.passed for comparison in comparisons),
         asked=asked,
         server=server,
+        not_offered={"http": "not offered by Triton for decoupled models"} if streams else {},
         comparisons=tuple(comparisons),
     )
 

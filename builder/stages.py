@@ -9,7 +9,7 @@ from builder.pipeline import PartNames
 from builder.stage import Stage
 from tritonkit.spec.gates import LabelledData
 from tritonkit.spec.kinds import Preprocess
-from tritonkit.spec.model import Document, ModelSpec, Samples, Source, TensorSpec, Variant
+from tritonkit.spec.model import Document, ModelSpec, Samples, SequenceBatching, Source, TensorSpec, Variant
 from tritonkit.spec.parity import ParityReport
 from tritonkit.spec.verdicts import Optimisation, Timing
 
@@ -31,6 +31,7 @@ class CaptureRequest(Document):
     batched: bool
     exports: bool
     served_in_torch: bool
+    sequence_batching: SequenceBatching | None = None
 
 
 class CaptureResult(Document):

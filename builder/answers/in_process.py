@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,13 +14,15 @@ from builder.arrays import as_bytes, as_text, load_arrays, save_arrays
 from builder.golden import artefact_tolerance, batch_sizes
 from builder.parity import Asked, compare
 from builder.reference import read_reference
+from builder.sequences import run_by_steps
+from builder.streams import ask_step
 from tritonkit.spec.errors import InputError
-from tritonkit.spec.parity import ParityReport
+from tritonkit.spec.parity import Comparison, ParityReport
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from builder.reference import Reference
+    from builder.reference import Rows
     from builder.stages import SpecRequest
     from tritonkit.spec.model import TensorSpec, Variant
 
@@ -36,27 +40,31 @@ def prove_artefact(request: SpecRequest, inputs: dict[str, Path], out: Path) -> 
         inputs: `model`, the folder with the variant's files; `captured`, the capture's outputs.
         out: where to write.
     """
+    spec, model = request.spec, inputs["model"]
     reference = read_reference(inputs["captured"])
-    ask, answered_by = asker(request.spec.outputs, request.variant, inputs["model"])
-    tolerance = artefact_tolerance(request.spec, request.variant)
-    comparisons = []
-    kept: dict[str, np.ndarray] = {}
-    for index, rows in enumerate(reference.tensors):
-        for batch in batch_sizes(request.spec):
-            answers = _ask(ask, rows.inputs, batch)
-            if batch <= 1:
-                kept |= {f"{index}/{name}": array for name, array in answers.items()}
-            for name, want in rows.outputs.items():
-                asked = Asked(
-                    level="artefact",
-                    model=f"{request.spec.name}_{request.variant.name}",
-                    output=name,
-                    protocol="in process",
-                    batch=batch,
-                    samples=rows.names,
-                )
-                comparisons.append(compare(asked, answers[name], want, tolerance))
-    save_arrays(out / "answers.npz", kept)
+    comparisons: list[Comparison] = []
+    kept: list[dict[str, np.ndarray]] = []
+    if spec.source.stream is not None:
+        answered_by = f"Python {platform.python_version()}"
+        for rows in reference.requests:
+            kept.append(ask_step(spec.source.stream, model, rows, spec.outputs))
+            comparisons += _compare(request, rows, kept[-1], 0)
+    else:
+        ask, answered_by = asker(spec.outputs, request.variant, model)
+        for rows in reference.tensors:
+            by_batch = {batch: _ask(ask, rows.inputs, batch) for batch in batch_sizes(spec)}
+            kept.append(by_batch[min(by_batch)])
+            for batch, answers in by_batch.items():
+                comparisons += _compare(request, rows, answers, batch)
+        if spec.serving.sequence_batching is not None:
+            walk = partial(run_by_steps, ask, batching=spec.serving.sequence_batching, inputs=spec.inputs)
+            kept = [walk(rows.inputs, outputs=spec.served_outputs()) for rows in reference.requests]
+            for rows, answers in zip(reference.requests, kept, strict=True):
+                comparisons += _compare(request, rows, answers, 1)
+    save_arrays(
+        out / "answers.npz",
+        {f"{index}/{name}": array for index, answers in enumerate(kept) for name, array in answers.items()},
+    )
     return ParityReport(
         name=request.spec.name,
         variant=request.variant.name,
@@ -67,12 +75,23 @@ def prove_artefact(request: SpecRequest, inputs: dict[str, Path], out: Path) -> 
     )
 
 
-def read_answers(file: Path, reference: Reference) -> tuple[dict[str, np.ndarray], ...]:
-    """What `prove_artefact` wrote: for each group of tensor samples, answers by output name."""
+def _compare(request: SpecRequest, rows: Rows, answers: Mapping[str, np.ndarray], batch: int) -> Iterator[Comparison]:
+    for name, want in rows.outputs.items():
+        asked = Asked(
+            level="artefact",
+            model=f"{request.spec.name}_{request.variant.name}",
+            output=name,
+            protocol="in process",
+            batch=batch,
+            samples=rows.names,
+        )
+        yield compare(asked, answers[name], want, artefact_tolerance(request.spec, request.variant))
+
+
+def read_answers(file: Path, groups: Sequence[Rows]) -> tuple[dict[str, np.ndarray], ...]:
+    """What `prove_artefact` wrote: for each group of samples, answers by output name."""
     arrays = load_arrays(file)
-    return tuple(
-        {name: arrays[f"{index}/{name}"] for name in rows.outputs} for index, rows in enumerate(reference.tensors)
-    )
+    return tuple({name: arrays[f"{index}/{name}"] for name in rows.outputs} for index, rows in enumerate(groups))
 
 
 def asker(outputs: Sequence[TensorSpec], variant: Variant, model: Path) -> tuple[Ask, str]:

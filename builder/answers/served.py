@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 AskModel = Callable[[str, Mapping[str, np.ndarray], tuple[str, ...]], Mapping[str, np.ndarray]]
 """(model, inputs by name, names of the wanted outputs) -> outputs by name. Raises what its client raises."""
 
-# Requests that are under way at once, so that the batcher really puts strangers into one batch.
-_AT_ONCE = 8
+AT_ONCE = 8
+"""Requests that are under way at once, so that the batcher really puts strangers into one batch."""
 
 
 def replay(golden: Golden, ask: AskModel, protocol: Protocol) -> list[Comparison]:
     """Asks every question of `golden` in every one of its batch sizes, and compares the answers.
+
+    Questions that are asked in sequences or as streams are `builder.answers.served_steps`'.
 
     Args:
         golden: the bundle.
@@ -37,6 +39,7 @@ def replay(golden: Golden, ask: AskModel, protocol: Protocol) -> list[Comparison
     return [
         comparison
         for question in golden.bundle.questions
+        if question.way == "request"
         for batch in question.batches
         for comparison in _ask_question(golden, question, batch, ask, protocol)
     ]
@@ -46,7 +49,7 @@ def _ask_question(
     golden: Golden, question: Question, batch: int, ask: AskModel, protocol: Protocol
 ) -> list[Comparison]:
     count = len(question.samples)
-    inputs = {name: _input_rows(golden, asked) for name, asked in question.inputs.items()}
+    inputs = {name: input_rows(golden, asked) for name, asked in question.inputs.items()}
     wanted = tuple(question.outputs)
 
     def send(start: int) -> Mapping[str, np.ndarray]:
@@ -57,19 +60,29 @@ def _ask_question(
         index = np.arange(start, start + batch) % count
         return ask(question.model, {name: rows[index] for name, rows in inputs.items()}, wanted)
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(send, range(0, count, max(1, batch))))
     return [
-        _compare_output(golden, question, batch, protocol, name, np.concatenate([a[name] for a in answers])[:count])
+        compare_output(golden, question, batch, protocol, name, np.concatenate([a[name] for a in answers])[:count])
         for name in wanted
     ]
 
 
-def _compare_output(
+def compare_output(
     golden: Golden, question: Question, batch: int, protocol: Protocol, output: str, got: np.ndarray
 ) -> Comparison:
+    """Compares what was answered to all samples of `question` with what it expects of `output`."""
     expected = question.outputs[output]
-    asked = Asked(
+    asked = what_was_asked(question, batch, protocol, output)
+    if expected.levels is not None:
+        return compare_pictures(asked, got, golden.arrays[expected.array or ""], expected.levels)
+    firm = np.array(expected.firm, bool) if expected.firm else None
+    return compare(asked, as_text(got), expected_rows(golden, expected), expected.tolerance, firm)
+
+
+def what_was_asked(question: Question, batch: int, protocol: Protocol, output: str) -> Asked:
+    """What a comparison of `output` is about."""
+    return Asked(
         level=question.level,
         model=question.model,
         output=output,
@@ -77,13 +90,10 @@ def _compare_output(
         batch=batch,
         samples=question.samples,
     )
-    if expected.levels is not None:
-        return compare_pictures(asked, got, golden.arrays[expected.array or ""], expected.levels)
-    firm = np.array(expected.firm, bool) if expected.firm else None
-    return compare(asked, as_text(got), _expected_rows(golden, expected), expected.tolerance, firm)
 
 
-def _input_rows(golden: Golden, asked: Ask) -> np.ndarray:
+def input_rows(golden: Golden, asked: Ask) -> np.ndarray:
+    """The values of an input; the first axis counts samples."""
     if asked.array is not None:
         return golden.arrays[asked.array]
     rows = np.empty((len(asked.files), 1), dtype=object)
@@ -91,7 +101,8 @@ def _input_rows(golden: Golden, asked: Ask) -> np.ndarray:
     return rows
 
 
-def _expected_rows(golden: Golden, expected: Expect) -> np.ndarray:
+def expected_rows(golden: Golden, expected: Expect) -> np.ndarray:
+    """What an output must be; the first axis counts samples."""
     if expected.array is None:
         return np.array(expected.strings, dtype=object)
     return as_text(golden.arrays[expected.array])

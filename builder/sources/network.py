@@ -26,12 +26,14 @@ class Network:
         parameters: how many numbers it holds.
         ask: inputs by name -> outputs by name; with a batch dimension unless the spec has none.
         export: the same network as ONNX; raises InputError where it does not export.
+        whole: whole sequences, shape (sequences, steps, ...) by input -> likewise by output, by `source.sequence`.
     """
 
     where: str
     parameters: int
     ask: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
     export: Callable[[], onnx.ModelProto]
+    whole: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]] | None = None
 
 
 def open_network(request: CaptureRequest, file: Path, folder: Path) -> Network:

@@ -7,6 +7,7 @@ import io
 import logging
 import warnings
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +16,7 @@ from builder.export import export_onnx, export_script
 from builder.sources.network import Network
 from builder.sources.weights import load_network, require_safe_torch
 from tritonkit.spec.errors import InputError
+from tritonkit.spec.references import find_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +40,27 @@ def open_factory(request: CaptureRequest, weights: Path, folder: Path) -> Networ
     """
     torch.manual_seed(0)
     module = load_network(request.source, weights, folder)
-    return _network(module, request, lambda: export_onnx(module, request))
+    network = _network(module, request, lambda: export_onnx(module, request))
+    if request.source.sequence is None:
+        return network
+    whole = find_function(request.source.sequence, folder, "source.sequence")
+    return replace(network, whole=lambda sequences: _whole(whole, module, sequences))
+
+
+def _whole(
+    function: Callable[..., Any], module: torch.nn.Module, sequences: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    try:
+        with torch.inference_mode():
+            answers = function(module, {name: torch.from_numpy(array) for name, array in sequences.items()})
+        return {name: tensor.numpy() for name, tensor in answers.items()}
+    except Exception as error:  # whatever the user's function raises is about it
+        raise InputError(
+            "source.sequence: the function fails on the sequences of samples.requests",
+            where=failing_module(module, error),
+            got=f"{type(error).__name__}: {_first_line(error)}",
+            expected="(network, tensors by input) -> tensors by output, each (sequences, steps, ...)",
+        ) from error
 
 
 def open_program(request: CaptureRequest, file: Path) -> Network:

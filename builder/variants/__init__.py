@@ -22,7 +22,8 @@ def convert(request: ConvertRequest, inputs: dict[str, Path], out: Path) -> Conv
     Args:
         request: what to make.
         inputs: `captured`, the capture's outputs; `folder`, where model.yaml lies, and what a calibration source
-            there is made of as `code/PATH`; for backend python also `weights` and the code as `code/PATH`.
+            there is made of as `code/PATH`; for backend python also `weights` and the code as `code/PATH`; of a
+            stream its files as `file/model/NAME`.
         out: where to.
 
     Raises:
@@ -30,7 +31,11 @@ def convert(request: ConvertRequest, inputs: dict[str, Path], out: Path) -> Conv
         GateError: the target does not load the result.
     """
     optimisation = None
-    if request.variant.backend == "python":
+    if request.source.stream is not None:
+        from builder import streams  # noqa: PLC0415 - each way in with its own libraries
+
+        streams.convert(request, request.source.stream, inputs, out)
+    elif request.variant.backend == "python":
         from builder.variants import in_torch  # noqa: PLC0415 - torch only where it is served
 
         in_torch.convert(request, inputs, out)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tritonkit.spec.manifest import Manifest, Tree
 
-_ASKED = frozenset({("served", "grpc"), ("served", "http"), ("end_to_end", "grpc"), ("end_to_end", "http")})
+_LEVELS = ("served", "end_to_end")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +99,9 @@ def _check_proof(candidate: Candidate) -> None:
     if (report.name, report.variant) != (candidate.manifest.name, candidate.manifest.variant):
         raise GateError("the proof is another model's", where=proof, got=f"{report.name}, {report.variant}")
     asked = {(comparison.level, comparison.protocol) for comparison in report.comparisons}
-    if not report.passed or report.first_problem() is not None or not asked >= _ASKED:
+    protocols = ("grpc",) if "http" in report.not_offered else ("grpc", "http")
+    needed = {(level, protocol) for level in _LEVELS for protocol in protocols}
+    if not report.passed or report.first_problem() is not None or not asked >= needed:
         raise GateError("the candidate did not pass served parity over both protocols", where=proof)
 
 

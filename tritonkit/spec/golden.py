@@ -23,6 +23,15 @@ end_to_end: request bytes through the live ensemble against the original weights
 """
 
 
+Way = Literal["request", "sequence", "stream"]
+"""How a question is asked.
+
+request: each batch of samples in one request with one answer.
+sequence: each sample is a sequence, sent step by step, several of them interleaved; the arrays' second axis counts steps.
+stream: each sample is one request; the second axis of the outputs counts the answers that it gets.
+"""
+
+
 class Ask(Document):
     """One input tensor of a question: rows of an array, or the bytes of files."""
 
@@ -51,6 +60,7 @@ class Question(Document):
 
     level: Level = Field(description="What is held against what.")
     model: str = Field(description="Name of the served model.")
+    way: Way = Field("request", description="How it is asked.")
     samples: tuple[str, ...] = Field(description="Name of each sample, in the order of the arrays' first axis.")
     batches: tuple[int, ...] = Field(description="Batch sizes that the samples are asked in.")
     inputs: dict[str, Ask] = Field(description="By name of the input.")

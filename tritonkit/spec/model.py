@@ -184,7 +184,7 @@ class ModelSpec(Document):
                 raise ValueError("source.sequence belongs to serving.sequence_batching, which is missing")
             return self
         check_states(batching, self.inputs, self.outputs)
-        if "dynamic_batching" in self.serving.model_fields_set:
+        if self.serving.dynamic_batching != DynamicBatching():
             raise ValueError("serving has dynamic_batching and sequence_batching: Triton takes one of them")
         if self.serving.max_batch_size == 0:
             raise ValueError("serving.sequence_batching needs a batch dimension: serving.max_batch_size is 0")

@@ -41,6 +41,9 @@ class ParityReport(Document):
     passed: bool
     asked: str = Field(description="What answered: `in process`, or the URLs.")
     server: str = Field(description="Version of the server or of the library that answered.")
+    not_offered: dict[Protocol, str] = Field(
+        {}, description="Protocols over which nothing could be asked, and why: Triton streams over gRPC alone."
+    )
     comparisons: tuple[Comparison, ...]
 
     def first_problem(self) -> Comparison | None:
