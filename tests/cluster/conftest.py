@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-import shutil
-import subprocess
 import tarfile
 import uuid
 from dataclasses import dataclass
@@ -17,12 +15,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.candidates import NAME, make_candidate, picture
-from tests.cluster.container_images import Images, build_images, write_pause_archive
+from tests.cluster.choice import some_cluster
+from tests.cluster.container_images import Images, build_images
 from tests.cluster.kubernetes_client import Document, Kubernetes
-from tests.cluster.kubernetes_programs import kubernetes_programs
-from tests.cluster.local_cluster import RUN, import_image, local_cluster
+from tests.cluster.local_cluster import RUN
 from tests.helm.custom_resources import custom_resources
-from tests.helm.programs import CACHE
 from tritonkit.repository.digests import file_digest
 from tritonkit.repository.layout import read_manifest
 from tritonkit.repository.publish import check_candidate, publish
@@ -79,34 +76,10 @@ def images(published) -> Images:
 @pytest.fixture(scope="session")
 def kubeconfig(images, tmp_path_factory) -> Iterator[Path]:
     """KUBECONFIG, else a kind cluster where docker runs, else a node of our own."""
-    with _cluster(tmp_path_factory.mktemp("kubeconfig")) as (path, import_archive):
+    with some_cluster(tmp_path_factory.mktemp("kubeconfig")) as cluster:
         for image in (images.triton, images.kit, images.tools):
-            import_archive(image.archive)
-        yield path
-
-
-@contextlib.contextmanager
-def _cluster(folder: Path):
-    given = os.environ.get("KUBECONFIG")
-    if given:
-        # Its nodes must have the images already, or pull them: see docs/chart.md.
-        yield Path(given), lambda _archive: None
-    elif shutil.which("kind") and subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0:
-        name, path = f"tritonkit-{uuid.uuid4().hex[:6]}", folder / "kubeconfig"
-        kind = ["kind", "--name", name]
-        subprocess.run(["kind", "create", "cluster", "--name", name, "--kubeconfig", path, "--wait=180s"], check=True)
-        try:
-            yield (
-                path,
-                lambda archive: subprocess.run([*kind[:1], "load", "image-archive", archive, *kind[1:]], check=True),
-            )
-        finally:
-            subprocess.run([*kind[:1], "delete", "cluster", *kind[1:]], check=True)
-    else:
-        programs = kubernetes_programs()
-        pause = write_pause_archive(programs / "pause", CACHE.parent / "cluster" / "pause.tar")
-        with local_cluster(programs, pause) as path:
-            yield path, import_image
+            cluster.import_archive(image.archive)
+        yield cluster.kubeconfig
 
 
 @pytest.fixture(scope="session")
