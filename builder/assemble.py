@@ -14,6 +14,7 @@ from builder.answers.in_process import read_answers
 from builder.golden import make_golden, part_rows, write_golden
 from builder.kinds import LABELS, write_step
 from builder.pipeline import WARMUP, ensemble_config, part_text, roles, step_of
+from builder.placement import placed_reference, placed_spec
 from builder.reference import read_reference
 from builder.stages import AssembledPart, AssembleResult, SpecRequest
 from builder.variants import network_packages
@@ -45,10 +46,10 @@ def assemble(request: SpecRequest, inputs: dict[str, Path], out: Path) -> Assemb
     Raises:
         InputError: there are fewer labels than classes.
     """
-    spec, variant = request.spec, request.variant
+    spec, variant = placed_spec(request.spec, request.variant), request.variant
     if isinstance(spec.postprocess, ClassificationPostprocess):
         read_labels(inputs[f"file/postprocess/{LABELS}"], spec)
-    reference = read_reference(inputs["captured"])
+    reference = placed_reference(read_reference(inputs["captured"]), request.spec, variant)
     repository = out / "repository"
     repository.mkdir()
     parts = [_write_part(spec, variant, role, inputs, reference, repository) for role in roles(spec)]

@@ -194,6 +194,7 @@ def _capture_request(spec: ModelSpec) -> stages.CaptureRequest:
         batched=spec.serving.max_batch_size > 0,
         exports=any(variant.backend != "python" for variant in spec.variants),
         served_in_torch=any(variant.backend == "python" for variant in spec.variants),
+        normalised_in_graph=any(variant.placement == "graph" for variant in spec.variants),
         sequence_batching=spec.serving.sequence_batching,
     )
 
@@ -280,7 +281,12 @@ def _try_variant(
 
 def _comes_later(variant: Variant) -> bool:
     """What others are held against is tried first, whatever the order in the spec."""
-    return variant.backend != "onnxruntime" or variant.precision != "fp32" or variant.optimise
+    return (
+        variant.backend != "onnxruntime"
+        or variant.precision != "fp32"
+        or variant.optimise
+        or variant.placement != "step"
+    )
 
 
 def _full_precision(tried: Iterable[Tried]) -> Tried | None:
@@ -336,6 +342,7 @@ def _timings(
     threads = _threads(spec)
     request = stages.TimeRequest(
         inputs=spec.inputs,
+        normalised_in_graph=spec.preprocess if variant.placement == "graph" else None,
         batches=tuple(sorted({1, max(1, spec.serving.max_batch_size)})),
         threads=threads,
         hardware=hardware_name(threads),
@@ -389,7 +396,7 @@ def _convert_request(spec: ModelSpec, variant: Variant) -> stages.ConvertRequest
         outputs=spec.outputs,
         batched=spec.serving.max_batch_size > 0,
         threads=_threads(spec),
-        preprocess=spec.preprocess if variant.calibration is not None else None,
+        preprocess=spec.preprocess if variant.calibration is not None or variant.placement == "graph" else None,
         min_agreement=spec.gates.accuracy.min_agreement,
     )
 

@@ -15,7 +15,7 @@ import onnx
 from builder.arrays import as_bytes
 from builder.kinds import request_inputs
 from builder.reference import Reference, Rows, write_reference
-from builder.samples import Questions, make_pictures, make_tensors, read_requests
+from builder.samples import Questions, make_pictures, make_pixels, make_tensors, read_requests
 from builder.sequences import read_sequences, run_by_steps
 from builder.sources.network import Network, open_network
 from builder.stages import EXPORT_ERROR, CaptureRequest, CaptureResult
@@ -23,6 +23,7 @@ from builder.streams import capture_streams
 from builder.transforms import transform_requests
 from tritonkit.spec.dtypes import BY_NUMPY, BY_TRITON
 from tritonkit.spec.errors import InputError
+from tritonkit.spec.model import ImagePreprocess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +56,8 @@ def capture(request: CaptureRequest, inputs: dict[str, Path], out: Path) -> Capt
         _answered(network, request, questions) for questions in make_tensors(request.inputs, request.samples)
     )
     requests, pictures = _requests(network, request, inputs)
-    write_reference(out, Reference(tensors=tensors, requests=requests, pictures=pictures))
+    pixels = _pixels(network, request)
+    write_reference(out, Reference(tensors=tensors, pixels=pixels, requests=requests, pictures=pictures))
     model = _export(network, request, out)
     return CaptureResult(
         parameters=network.parameters,
@@ -117,6 +119,13 @@ def _sequences(network: Network, request: CaptureRequest, batching: SequenceBatc
 
     sequences = {f"sequence {index}": one for index, one in enumerate(read_sequences(file, taken))}
     return _grouped({name: (one, one) for name, one in sequences.items()}, answered)
+
+
+def _pixels(network: Network, request: CaptureRequest) -> tuple[Rows, ...]:
+    """Pictures of random pixels, for the variants that normalise in their graph."""
+    if not request.normalised_in_graph or not isinstance(request.preprocess, ImagePreprocess):
+        return ()
+    return (_answered(network, request, make_pixels(request.inputs[0], request.preprocess, request.samples)),)
 
 
 def _grouped(

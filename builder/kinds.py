@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builder.placement import PIXELS
 from tritonkit.spec.dtypes import BY_TRITON
 from tritonkit.spec.errors import InputError
 from tritonkit.spec.model import (
@@ -71,7 +72,12 @@ def preprocess_step(spec: ModelSpec) -> Step | None:
         choices = kind.model_dump(mode="json", exclude={"kind", "serving", "antialias"})
         return Step(
             source=_STEPS / "image_preprocess.py",
-            parameters={"input": REQUEST_IMAGE, "output": spec.inputs[0].name, **choices},
+            parameters={
+                "input": REQUEST_IMAGE,
+                "output": spec.inputs[0].name,
+                "pixels": spec.inputs[0].data_type == PIXELS,
+                **choices,
+            },
             packages={"numpy": "", "pillow": ""},
             inputs=requests,
             outputs=spec.inputs,

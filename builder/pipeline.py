@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from builder.kinds import postprocess_step, preprocess_step, stream_step
+from builder.placement import placed_spec
 from tritonkit.repository.config import ModelConfig, append_config_text, merge_config, new_config, write_config
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 Role = Literal["preprocess", "model", "postprocess"]
 
-_FLOATING = ("TYPE_FP16", "TYPE_BF16", "TYPE_FP32", "TYPE_FP64")
+# Numbers that a network takes whatever they are; uint8 is how pixels come.
+_ANYTHING = ("TYPE_UINT8", "TYPE_FP16", "TYPE_BF16", "TYPE_FP32", "TYPE_FP64")
 WARMUP = "warmup"
 """Folder of a part. Zero bytes are no picture, so the first step is warmed up with a real request."""
 
@@ -115,6 +117,7 @@ def _call(model: str, inputs: dict[str, str], outputs: dict[str, str]) -> dict[s
 def review_text(spec: ModelSpec) -> str:
     """Every configuration of the published pipeline under names without digests, for review under version control."""
     variant = next(variant for variant in spec.variants if variant.name == spec.serving.variant)
+    spec = placed_spec(spec, variant)
     names = plain_names(spec, variant)
     texts = {spec.name: write_config(ensemble_config(spec, names, None))}
     texts |= {names.of(role): part_text(spec, variant, role, names.of(role)) for role in roles(spec)}
@@ -228,7 +231,7 @@ def _random_warmup(tensors: tuple[TensorSpec, ...], max_batch_size: int) -> list
     Random text is no text that a network was made for, and random wide integers are no indices: where there are any, there
     is no such warm-up.
     """
-    if any(tensor.data_type not in _FLOATING for tensor in tensors):
+    if any(tensor.data_type not in _ANYTHING for tensor in tensors):
         return []
     inputs = {
         tensor.name: {

@@ -38,16 +38,18 @@ class Reference:
 
     Attributes:
         tensors: what the network alone is asked.
+        pixels: the same of pictures that are normalised in the graph: normalised pixels, every value that of a pixel.
         requests: what the whole pipeline is asked.
         pictures: bytes of the pictures among the requests, by file name.
     """
 
     tensors: tuple[Rows, ...]
     requests: tuple[Rows, ...]
+    pixels: tuple[Rows, ...] = ()
     pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
-_GROUPS = ("tensors", "requests")
+_GROUPS = ("tensors", "pixels", "requests")
 _FIELDS = ("requests", "inputs", "outputs")
 
 
@@ -85,6 +87,7 @@ def read_reference(folder: Path) -> Reference:
 
     return Reference(
         tensors=tuple(rows("tensors", index) for index in range(len(names["tensors"]))),
+        pixels=tuple(rows("pixels", index) for index in range(len(names["pixels"]))),
         requests=tuple(rows("requests", index) for index in range(len(names["requests"]))),
         pictures={name: (folder / "pictures" / name).read_bytes() for name in names["pictures"]},
     )

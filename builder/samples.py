@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from builder.placement import from_pixels
 from tritonkit.spec.dtypes import BY_TRITON
 from tritonkit.spec.errors import InputError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from tritonkit.spec.model import Samples, TensorSpec
+    from tritonkit.spec.model import ImagePreprocess, Samples, TensorSpec
 
 # Sizes of a free dimension: the smallest, one that no framework would choose by itself, and a round one.
 FREE_SIZES = (1, 7, 32)
@@ -56,6 +57,22 @@ def make_tensors(inputs: tuple[TensorSpec, ...], samples: Samples) -> tuple[Ques
         told = ", ".join(f"{name} {size}" for name, size in sizes.items())
         groups.append(_questions(inputs, samples.random if index == 1 else 2, sizes, f" ({told})", random))
     return tuple(groups)
+
+
+def make_pixels(tensor: TensorSpec, choices: ImagePreprocess, samples: Samples) -> Questions:
+    """`samples.random` seeded random pictures, a black one and a white one, normalised.
+
+    Args:
+        tensor: the network's input.
+        choices: how pixels are normalised.
+        samples: how many, and the seed.
+    """
+    shape = (choices.crop, choices.crop, 3)
+    random = np.random.default_rng(samples.seed)
+    pictures = random.integers(0, 256, (samples.random, *shape), np.uint8)
+    pixels = np.concatenate([pictures, np.zeros((1, *shape), np.uint8), np.full((1, *shape), 255, np.uint8)])
+    names = (*(f"random picture {index}" for index in range(samples.random)), "black", "white")
+    return Questions(names=names, inputs={tensor.name: from_pixels(pixels, choices)})
 
 
 def _nth(sizes: tuple[int, ...], index: int) -> int:

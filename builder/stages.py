@@ -31,6 +31,7 @@ class CaptureRequest(Document):
     batched: bool
     exports: bool
     served_in_torch: bool
+    normalised_in_graph: bool = False
     sequence_batching: SequenceBatching | None = None
 
 
@@ -137,6 +138,7 @@ class TimeRequest(Document):
     """What to time, and on what: a result from one machine says nothing of another."""
 
     inputs: tuple[TensorSpec, ...]
+    normalised_in_graph: Preprocess | None = None
     batches: tuple[int, ...]
     threads: int
     hardware: str

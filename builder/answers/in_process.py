@@ -13,6 +13,7 @@ import onnxruntime
 from builder.arrays import as_bytes, as_text, load_arrays, save_arrays
 from builder.golden import artefact_tolerance, batch_sizes
 from builder.parity import Asked, compare
+from builder.placement import placed_reference
 from builder.reference import read_reference
 from builder.sequences import run_by_steps
 from builder.streams import ask_step
@@ -41,7 +42,7 @@ def prove_artefact(request: SpecRequest, inputs: dict[str, Path], out: Path) -> 
         out: where to write.
     """
     spec, model = request.spec, inputs["model"]
-    reference = read_reference(inputs["captured"])
+    reference = placed_reference(read_reference(inputs["captured"]), spec, request.variant)
     comparisons: list[Comparison] = []
     kept: list[dict[str, np.ndarray]] = []
     if spec.source.stream is not None:

@@ -42,23 +42,36 @@ class TritonPythonModel:
         self.channels = (0, 1, 2) if self.parameters["channel_order"] == "RGB" else (2, 1, 0)
 
     def execute(self, requests: list[Any]) -> list[Any]:
-        """Answers each request with float32 of shape (its batch, 3, crop, crop)."""
+        """Answers each request with float32 of shape (its batch, 3, crop, crop); where the network's graph normalises,
+        with the pixels, uint8 of shape (its batch, crop, crop, 3).
+        """
         pictures = [pb_utils.get_input_tensor_by_name(r, self.parameters["input"]).as_numpy().ravel() for r in requests]
         side = self.parameters["crop"]
-        batch = np.empty((sum(len(p) for p in pictures), 3, side, side), np.float32)
+        count = sum(len(p) for p in pictures)
+        if self.parameters["pixels"]:
+            batch = np.empty((count, side, side, 3), np.uint8)
+        else:
+            batch = np.empty((count, 3, side, side), np.float32)
         responses, start = [], 0
         for elements in pictures:
             rows = batch[start : start + len(elements)]
             start += len(elements)
             try:
                 for row, data in zip(rows, elements, strict=True):
-                    normalise(read_picture(data, self.parameters), self.table, self.channels, row)
+                    self.write(read_picture(data, self.parameters), row)
             except PictureError as error:
                 refusal = pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG)
                 responses.append(pb_utils.InferenceResponse(error=refusal))
                 continue
             responses.append(pb_utils.InferenceResponse([pb_utils.Tensor(self.parameters["output"], rows)]))
         return responses
+
+    def write(self, pixels: np.ndarray, row: np.ndarray) -> None:
+        """Writes uint8 (side, side, 3), RGB, into `row` as the network takes it."""
+        if self.parameters["pixels"]:
+            row[...] = pixels if self.parameters["channel_order"] == "RGB" else pixels[:, :, ::-1]
+        else:
+            normalise(pixels, self.table, self.channels, row)
 
 
 def read_picture(data: bytes, parameters: dict[str, Any]) -> np.ndarray:

@@ -49,14 +49,20 @@ def convert(request: ConvertRequest, inputs: dict[str, Path], out: Path) -> Conv
 
 
 def _convert_graph(request: ConvertRequest, inputs: dict[str, Path], out: Path) -> Optimisation | None:
+    optimisation = None
     if request.variant.precision == "fp32" and not request.variant.optimise:
         from builder.variants import fp32  # noqa: PLC0415 - each precision with its own libraries
 
         fp32.convert(inputs["captured"] / "model.onnx", out, request.target)
-        return None
-    from builder.variants import reduced  # noqa: PLC0415 - each precision with its own libraries
+    else:
+        from builder.variants import reduced  # noqa: PLC0415 - each precision with its own libraries
 
-    return reduced.convert(request, inputs["captured"], inputs["folder"], out)
+        optimisation = reduced.convert(request, inputs["captured"], inputs["folder"], out)
+    if request.variant.placement == "graph":
+        from builder.variants import normalise  # noqa: PLC0415 - as above
+
+        normalise.convert(request, out / "model.onnx")
+    return optimisation
 
 
 def network_packages(variant: Variant) -> Mapping[str, str]:

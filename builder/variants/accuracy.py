@@ -9,6 +9,7 @@ import numpy as np
 
 from tritonkit.evaluation.significance import CONFIDENCE, wilson_interval
 from tritonkit.spec.errors import GateError, InputError
+from tritonkit.spec.model import ImagePreprocess
 from tritonkit.spec.references import find_function
 from tritonkit.spec.verdicts import Accuracy
 
@@ -42,6 +43,7 @@ def measure_accuracy(request: AccuracyRequest, inputs: dict[str, Path], out: Pat
     """
     # Here, not above: whoever only compares two results needs none of it.
     from builder.answers.in_process import asker  # noqa: PLC0415
+    from builder.placement import to_pixels  # noqa: PLC0415
     from builder.stages import AccuracyResult  # noqa: PLC0415
     from builder.variants.calibration_samples import row_digest, row_maker  # noqa: PLC0415
 
@@ -61,7 +63,10 @@ def measure_accuracy(request: AccuracyRequest, inputs: dict[str, Path], out: Pat
                 got=f"test sample {chosen[leaked[0]]} of {data.name}",
                 hint="draw the calibration samples from the training split",
             )
-        scores = ask({name: np.concatenate([row[name] for row in rows])})[request.outputs[0].name]
+        tensor = np.concatenate([row[name] for row in rows])
+        if request.variant.placement == "graph" and isinstance(request.preprocess, ImagePreprocess):
+            tensor = to_pixels(tensor, request.preprocess).astype(np.uint8)
+        scores = ask({name: tensor})[request.outputs[0].name]
         right.append(scores.argmax(axis=1) == targets[start : start + len(rows)])
     found = np.concatenate(right)
     np.save(out / RIGHT, found)

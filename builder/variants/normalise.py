@@ -8,12 +8,33 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from builder.capture import save_onnx
+from builder.placement import channel_numbers
 from tritonkit.spec.errors import InputError
+from tritonkit.spec.model import ImagePreprocess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
+
+    from builder.stages import ConvertRequest
 
 Layout = Literal["NHWC", "NCHW"]
+
+
+def convert(request: ConvertRequest, file: Path) -> None:
+    """Fuses what `request.preprocess` does to a pixel into the variant's `file`, whatever its precision.
+
+    Raises:
+        InputError: preprocessing is of another kind than image.
+    """
+    if not isinstance(request.preprocess, ImagePreprocess):
+        raise InputError("placement graph is for preprocess of kind image", where=request.variant.name)
+    mean, std = channel_numbers(request.preprocess)
+    model = fuse_normalisation(
+        onnx.load(file), request.inputs[0].name, mean=mean.tolist(), std=std.tolist(), layout="NHWC"
+    )
+    save_onnx(model, file)
 
 
 def fuse_normalisation(

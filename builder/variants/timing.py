@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import platform
 import statistics
+import sys
 import time
+import types
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tritonkit.spec.dtypes import BY_TRITON
+from tritonkit.spec.model import ImagePreprocess
 from tritonkit.spec.verdicts import Timing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import onnxruntime
 
@@ -40,6 +44,8 @@ def hardware_name(threads: int) -> str:
 def time_variant(request: TimeRequest, inputs: dict[str, Path], out: Path) -> TimeResult:  # noqa: ARG001 - as stages are
     """Times the variant's file and full precision's in turn, so that neighbours on the machine slow both.
 
+    Where the variant's graph normalises pixels, full precision's time has the step's normalisation in it.
+
     Args:
         request: inputs of the network, batch sizes, threads.
         inputs: `model` and `baseline`, folders with a model.onnx each.
@@ -51,13 +57,17 @@ def time_variant(request: TimeRequest, inputs: dict[str, Path], out: Path) -> Ti
     random = np.random.default_rng(0)
     timings = []
     for batch in request.batches:
-        feed = {
-            spec.name: random.standard_normal(
-                (batch, *(_FREE_DIMENSION if dim == -1 else dim for dim in spec.dims))
-            ).astype(BY_TRITON[spec.data_type].numpy)
-            for spec in request.inputs
-        }
-        baseline, variant = _in_turn(sessions, feed)
+        if isinstance(request.normalised_in_graph, ImagePreprocess):
+            calls = _with_normalisation(sessions, request.inputs[0].name, batch, request.normalised_in_graph)
+        else:
+            feed = {
+                spec.name: random.standard_normal(
+                    (batch, *(_FREE_DIMENSION if dim == -1 else dim for dim in spec.dims))
+                ).astype(BY_TRITON[spec.data_type].numpy)
+                for spec in request.inputs
+            }
+            calls = [partial(session.run, None, feed) for session in sessions]
+        baseline, variant = _in_turn(calls)
         ratios = [b / v for b, v in zip(baseline, variant, strict=True)]
         low, high = _interval(ratios)
         timings.append(
@@ -82,18 +92,39 @@ def _session(model: Path, threads: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
 
-def _in_turn(sessions: Sequence[onnxruntime.InferenceSession], feed: dict[str, np.ndarray]) -> list[list[float]]:
-    """Seconds a call, by session and round; the first call of each is left out."""
-    times: list[list[float]] = [[] for _ in sessions]
-    for session in sessions:
-        session.run(None, feed)
+def _with_normalisation(
+    sessions: Sequence[onnxruntime.InferenceSession], name: str, batch: int, choices: ImagePreprocess
+) -> list[Callable[[], object]]:
+    """Pixels to outputs: by the step's own normalisation and the first session, and by the second alone."""
+    # The step imports Triton's own module, of which what is called here uses nothing.
+    sys.modules.setdefault("triton_python_backend_utils", types.ModuleType("triton_python_backend_utils"))
+    from builder.steps import image_preprocess as step  # noqa: PLC0415 - as above
+
+    pixels = np.random.default_rng(0).integers(0, 256, (batch, choices.crop, choices.crop, 3), np.uint8)
+    table = step.normalisation_table(choices.model_dump())
+    channels = (0, 1, 2) if choices.channel_order == "RGB" else (2, 1, 0)
+
+    def by_the_step() -> object:
+        tensor = np.empty((batch, 3, choices.crop, choices.crop), np.float32)
+        for picture, row in zip(pixels, tensor, strict=True):
+            step.normalise(picture, table, channels, row)
+        return sessions[0].run(None, {name: tensor})
+
+    return [by_the_step, partial(sessions[1].run, None, {name: pixels})]
+
+
+def _in_turn(calls: Sequence[Callable[[], object]]) -> list[list[float]]:
+    """Seconds a call, by what is called and round; the first call of each is left out."""
+    times: list[list[float]] = [[] for _ in calls]
+    for call in calls:
+        call()
     for _ in range(_ROUNDS):
-        for column, session in zip(times, sessions, strict=True):
-            began, calls = time.perf_counter(), 0
-            while calls == 0 or time.perf_counter() - began < _SECONDS_A_ROUND:
-                session.run(None, feed)
-                calls += 1
-            column.append((time.perf_counter() - began) / calls)
+        for column, call in zip(times, calls, strict=True):
+            began, count = time.perf_counter(), 0
+            while count == 0 or time.perf_counter() - began < _SECONDS_A_ROUND:
+                call()
+                count += 1
+            column.append((time.perf_counter() - began) / count)
     return times
 
 

@@ -1,12 +1,14 @@
 """A toy built in every precision, each through the whole proof, each with a verdict."""
 
 import json
+from pathlib import Path
 
 import onnx
 import pytest
 
 from builder.build import build
 from tests.toy_classifier import NETWORK, write_toy
+from tritonkit.repository.config import read_config
 
 SAMPLES = '''
 
@@ -42,7 +44,7 @@ CALIBRATION = {"name": "noise", "source": "network:noise", "held_out": 50, "meth
 WIDE = {"absolute": 0.5, "relative": 0.5, "cosine": 0.9, "reason": "a toy with small logits"}
 VARIANTS = [
     {"name": "fp32"},
-    {"name": "clean", "optimise": True},
+    {"name": "clean", "optimise": True, "placement": "graph"},
     {"name": "fp16", "precision": "fp16", "device": "gpu"},
     {"name": "int8", "precision": "int8", "calibration": CALIBRATION, "tolerance": WIDE},
     {"name": "starved", "precision": "int8", "calibration": CALIBRATION | {"source": "network:too_few"}},
@@ -80,12 +82,39 @@ def test_each_variant_goes_through_the_proof_and_gets_a_verdict(candidate):
         assert all(timing.low <= timing.ratio <= timing.high for timing in timings)
         # Whether so small a network is slower is the machine's to say: verdict and refusal must only say the same.
         assert results[name].verdict.accepted == (results[name].refused is None)
+    for name in ("fp32", "clean", "fp16", "int8"):
+        figure = results[name].verdict.figures.accuracy
+        assert (figure.samples, figure.source) == (400, "labelled noise, the whole test split")
+        assert figure.low <= figure.drop_points <= figure.high, name
+        assert results[name].accuracy_drop_points == figure.drop_points
+    assert results["fp32"].verdict.figures.accuracy.accuracy == 1.0
+    assert results["clean"].accuracy_drop_points == 0.0
     done = results["int8"].optimisation
     assert done.calibration == "500 samples of noise, minmax"
     assert {layer.operator for layer in done.layers} == {"Conv", "Gemm"}
     assert done.mixed[-1].agreement >= 0.6
+    assert done.agreement >= 0.6
+    if results["int8"].accuracy_drop_points > 1:
+        assert "below 100.00 % of fp32; at most 1 are allowed" in results["int8"].refused
     assert "ends too soon" in results["starved"].refused
     assert json.loads((out / "build.json").read_text())["variants"][3]["optimisation"]["mixed"]
+
+
+@pytest.mark.server
+@pytest.mark.timeout(600)
+def test_pixels_pass_where_the_graph_normalises(candidate):
+    report, _ = candidate
+    clean = next(one for one in report.variants if one.name == "clean")
+    asked = {(one.level, one.protocol): one for one in clean.served.comparisons if one.output in ("pixels", "logits")}
+    for protocol in ("grpc", "http"):
+        assert asked["preprocess", protocol].worst_absolute == 0, "uint8 is exact or wrong"
+        assert asked["end_to_end", protocol].passed
+    staged = next(Path(run.folder) for run in report.stages if run.name == "assemble" and "toy_clean" in run.summary)
+    network = next((staged / "out" / "repository").glob("toy_clean_*")) / "config.pbtxt"
+    config = read_config(network)
+    assert "TYPE_UINT8" in network.read_text()
+    assert list(config.input[0].dims) == [16, 16, 3]
+    assert len(config.model_warmup) == 2
 
 
 @pytest.mark.server

@@ -150,6 +150,13 @@ class ModelSpec(Document):
         return self
 
     @model_validator(mode="after")
+    def _pictures_have_a_placement(self) -> Self:
+        placed = [variant.name for variant in self.variants if variant.placement != "step"]
+        if placed and not isinstance(self.preprocess, ImagePreprocess):
+            raise ValueError(f"placement is for preprocess of kind image; {', '.join(placed)} has one")
+        return self
+
+    @model_validator(mode="after")
     def _accuracy_can_be_held_against_something(self) -> Self:
         if self.gates.accuracy.data is None:
             return self
