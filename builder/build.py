@@ -473,4 +473,5 @@ def _tell_parity(report: ParityReport) -> str:
     if (failed := report.first_problem()) is not None:
         return f"FAILED: {failed.level}, {failed.output}: {failed.problem}"
     closest = max(report.comparisons, key=lambda comparison: comparison.used)
-    return f"{count} of {count} comparisons equal; the closest used {closest.used:.1%} of its allowance"
+    left_out = "".join(f"; {protocol.upper()}: {why}" for protocol, why in report.not_offered.items())
+    return f"{count} of {count} comparisons equal; the closest used {closest.used:.1%} of its allowance{left_out}"

@@ -54,11 +54,18 @@ def prove_served(request: ServedRequest, inputs: dict[str, Path], out: Path) -> 
         version = server_version(server.http_url)
     shutil.copyfile(server.log_path, out / "tritonserver.log")
     return ServedResult(
-        parity=parity_report(golden, comparisons, asked="a local Triton, over gRPC and HTTP", server=version),
+        parity=parity_report(
+            golden, comparisons, asked=f"a local Triton, over {_protocols(comparisons)}", server=version
+        ),
         packages=_package_versions(ensure_environment(request.target, packages=packages), request.requirements),
         load_seconds=load_seconds,
         proven_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _protocols(comparisons: list[Comparison]) -> str:
+    names = {"grpc": "gRPC", "http": "HTTP", "in process": "in process"}
+    return " and ".join(dict.fromkeys(names[comparison.protocol] for comparison in comparisons))
 
 
 def ask_server(golden: Golden, url: str, protocol: Protocol) -> list[Comparison]:

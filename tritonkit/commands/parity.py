@@ -44,6 +44,13 @@ def run(args: argparse.Namespace) -> int:
     except ClientError as error:
         raise UnavailableError("the server did not answer the bundle's questions", got=error) from error
     report = parity_report(golden, comparisons, asked=", ".join(args.urls), server=version)
+    if not comparisons:
+        raise InputError(
+            "none of the bundle's questions can be asked there",
+            where=golden.bundle.name,
+            got="; ".join(f"{protocol}: {why}" for protocol, why in report.not_offered.items()),
+            expected="a grpc:// URL",
+        )
     if args.json:
         console.print_json(report)
     else:
@@ -76,4 +83,5 @@ def _table(report: ParityReport) -> str:
     header = ("level", "output", "protocol", "batch", "worst", "of allowed", "verdict")
     count = sum(not comparison.passed for comparison in report.comparisons)
     verdict = "all equal" if report.passed else f"{count} of {len(report.comparisons)} differ"
-    return f"{console.table(header, rows, right=(3, 4, 5))}\n\n{report.name} on {report.server}: {verdict}"
+    left_out = "".join(f"\n{protocol}: {why}" for protocol, why in report.not_offered.items())
+    return f"{console.table(header, rows, right=(3, 4, 5))}\n\n{report.name} on {report.server}: {verdict}{left_out}"
