@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import subprocess
 import tarfile
 import uuid
 from dataclasses import dataclass
@@ -156,6 +157,16 @@ def _fill_claim(kubernetes: Kubernetes, images: Images, published: Published) ->
     into = ["exec", "-i", "loader", "--", "tar", "-x", "--no-same-owner", "-C", "/volume"]
     kubernetes.kubectl(*into, stdin=archive.getvalue())
     kubernetes.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
+
+
+def write_certificates(folder: Path, name: str) -> None:
+    """Writes ca.crt, and tls.crt and tls.key for a server of that name, into `folder`."""
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    authority = [*new, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test authority"]
+    signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-keyout", "tls.key", "-out", "tls.crt", "-subj", f"/CN={name}"]
+    names = ["-addext", f"subjectAltName=DNS:{name}", "-addext", "basicConstraints=critical,CA:FALSE"]
+    for command in (authority, [*new, *signed, *names]):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
 
 
 def start_pod(

@@ -1,16 +1,23 @@
-"""A real Prometheus scrapes a release's pods: every rule is evaluated, every panel has data, alerts fire and end."""
+"""A real Prometheus scrapes a release's pods: every rule is evaluated, every panel has data, alerts fire and end, and
+the autoscaler reads what the rules record.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.candidates import NAME, picture
+from tests.cluster.conftest import start_pod, write_certificates
 from tests.cluster.kubernetes_client import wait_until
 from tests.cluster.prometheus_server import NAME as PROMETHEUS
 from tests.cluster.prometheus_server import start_prometheus, stop_prometheus
+from tests.helm.chart import CHART
 
 pytestmark = pytest.mark.cluster
 RELEASE = "watched"
@@ -22,7 +29,8 @@ SILENT_PANELS = {"Latency", "GPU utilisation", "GPU memory", "Answered from the 
 @pytest.fixture(scope="module")
 def release(claimed, values, operator):
     network = {"clients": [{"podSelector": {}}], "prometheus": [{"podSelector": {}}]}
-    claimed.upgrade(RELEASE, values(1, replicaCount=1, networkPolicy=network))
+    scaling = {"type": "hpa", "minReplicas": 1, "maxReplicas": 2, "targetPending": 2}
+    claimed.upgrade(RELEASE, values(1, autoscaling=scaling, networkPolicy=network))
     yield RELEASE
     claimed.helm("uninstall", RELEASE, "--wait", check=False)
 
@@ -86,12 +94,75 @@ def test_a_server_that_hangs_is_told(claimed, prometheus):
     alerts = {"TritonDown", "TritonReplicaDown"}
     assert not prometheus.firing() & alerts
     (pod,) = claimed.pods(RELEASE)
-    _signal_server(claimed, pod["metadata"]["name"], "STOP")
+    _signal(claimed, pod["metadata"]["name"], "tritonserver", "STOP")
     try:
         wait_until("the alerts of a hung server fire", lambda: prometheus.firing() >= alerts)
     finally:
-        _signal_server(claimed, pod["metadata"]["name"], "CONT")
+        _signal(claimed, pod["metadata"]["name"], "tritonserver", "CONT")
     wait_until("the alerts end", lambda: not prometheus.firing() & alerts)
+
+
+@pytest.fixture
+def external_metrics(claimed, images, prometheus, tmp_path):
+    """The API that an HPA of external metrics asks."""
+    name, group = "external-metrics", "external.metrics.k8s.io"
+    write_certificates(tmp_path, name)
+    files = {file: (tmp_path / file).read_text() for file in ("tls.crt", "tls.key")}
+    files["external_metrics.py"] = (Path(__file__).parent / "external_metrics.py").read_text()
+    metadata = {"name": name}
+    spec = {"selector": {"app": name}, "ports": [{"port": 443, "targetPort": 6443}]}
+    service = {"namespace": claimed.namespace, "name": name}
+    api = {"group": group, "version": "v1beta1", "service": service, "insecureSkipTLSVerify": True}
+    api |= {"groupPriorityMinimum": 100, "versionPriority": 100}
+    registration = f"v1beta1.{group}"
+    claimed.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": files},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec},
+    )
+    command = ["python3", "/files/external_metrics.py", _prometheus_address(claimed), _documented_query()]
+    command += ["/files/tls.crt", "/files/tls.key"]
+    volumes = [{"name": "files", "secret": {"secretName": name}}]
+    start_pod(
+        claimed, name, images.tools.name, command, volumes=volumes, mounts={"files": "/files"}, labels={"app": name}
+    )
+    try:
+        registered = {
+            "apiVersion": "apiregistration.k8s.io/v1",
+            "kind": "APIService",
+            "metadata": {"name": registration},
+        }
+        claimed.apply(registered | {"spec": api})
+        claimed.kubectl("wait", "--for=condition=Available", f"apiservice/{registration}", "--timeout=120s")
+        yield
+    finally:
+        claimed.kubectl("delete", "apiservice", registration)
+        claimed.kubectl("delete", "pod,service,secret", name, "--grace-period=0", "--force")
+
+
+def _documented_query():
+    """What docs/chart.md tells an adapter to ask."""
+    text = (CHART.parents[1] / "docs" / "chart.md").read_text()
+    (rules,) = (block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "externalRules" in block)
+    (rule,) = yaml.safe_load(rules)["externalRules"]
+    return rule["metricsQuery"]
+
+
+def _prometheus_address(kubernetes):
+    return f"http://{kubernetes.get('pod', PROMETHEUS)['status']['podIP']}:9090"
+
+
+def test_requests_that_wait_bring_a_second_replica(claimed, prometheus, external_metrics):
+    """The processes of the models stand still, so that requests pile up in front of them."""
+    (pod,) = claimed.pods(RELEASE)
+    _signal(claimed, pod["metadata"]["name"], "triton_python_backend_stub", "STOP")
+    try:
+        command = ["exec", PROMETHEUS, "--", "python3", "-c", _MANY_REQUESTS, *_request(picture())]
+        claimed.kubectl(*command)
+        wait_until("a second replica is asked for", lambda: claimed.get("deployment", SERVER)["spec"]["replicas"] == 2)
+    finally:
+        _signal(claimed, pod["metadata"]["name"], "triton_python_backend_stub", "CONT")
+    waiting = {m["external"]["metric"]["name"]: m for m in claimed.get("hpa", SERVER)["status"]["currentMetrics"]}
+    assert waiting.keys() == {"tritonkit:pending_requests:sum", "tritonkit:queue_us:max"}
 
 
 # Runs in a pod: a picture is binary, and needs a header that `kubectl create --raw` cannot send.
@@ -102,19 +173,26 @@ body = struct.pack("<I", len(data)) + data
 tensor = {"name": "image", "shape": [1, 1], "datatype": "BYTES", "parameters": {"binary_data_size": len(body)}}
 head = json.dumps({"inputs": [tensor]}).encode()
 headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"}
-urllib.request.urlopen(urllib.request.Request(sys.argv[1], head + body, headers), timeout=10).read()
+def ask(timeout):
+    urllib.request.urlopen(urllib.request.Request(sys.argv[1], head + body, headers), timeout=timeout).read()
 """
+# They wait for longer than whoever started them.
+_MANY_REQUESTS = f"{_REQUEST}\nimport os, threading\nif os.fork() == 0:\n    [os.close(n) for n in (0, 1, 2)]\n"
+_MANY_REQUESTS += "    [threading.Thread(target=ask, args=(300,)).start() for _ in range(12)]\n"
 
 
 def _ask(kubernetes, data):
     """One request over HTTP; whether it is answered or refused is what the metrics tell."""
-    url = f"http://{SERVER}-http:8000/v2/models/{NAME}/infer"
-    command = ["python3", "-c", _REQUEST, url, base64.b64encode(data).decode()]
-    kubernetes.kubectl("exec", PROMETHEUS, "--", *command, check=False)
+    kubernetes.kubectl("exec", PROMETHEUS, "--", "python3", "-c", f"{_REQUEST}\nask(10)", *_request(data), check=False)
 
 
-def _signal_server(kubernetes, pod, signal):
-    script = f"kill -{signal} $(pidof tritonserver)"
+def _request(data):
+    return f"http://{SERVER}-http:8000/v2/models/{NAME}/infer", base64.b64encode(data).decode()
+
+
+def _signal(kubernetes, pod, program, signal):
+    # `pidof` knows a name of any length, other than `pgrep`.
+    script = f"kill -{signal} $(pidof {program})"
     kubernetes.kubectl("exec", pod, "-c", "triton", "--", "bash", "-c", script)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
-from tests.cluster.conftest import start_pod
+from tests.cluster.conftest import start_pod, write_certificates
 
 pytestmark = pytest.mark.cluster
 RELEASE = "sealed"
@@ -18,12 +16,7 @@ SERVICE = f"{RELEASE}-tritonkit-grpc"
 def secret(claimed, tmp_path_factory):
     """The name of a Secret whose certificate bears the Service's name."""
     folder = tmp_path_factory.mktemp("tls")
-    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    authority = [*new, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test authority"]
-    signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-keyout", "tls.key", "-out", "tls.crt", "-subj", f"/CN={SERVICE}"]
-    names = ["-addext", f"subjectAltName=DNS:{SERVICE}", "-addext", "basicConstraints=critical,CA:FALSE"]
-    for command in (authority, [*new, *signed, *names]):
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    write_certificates(folder, SERVICE)
     data = {name: (folder / name).read_text() for name in ("tls.crt", "tls.key", "ca.crt")}
     kind = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls"}
     claimed.apply(kind | {"metadata": {"name": SECRET}, "stringData": data})
