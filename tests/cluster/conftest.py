@@ -178,7 +178,6 @@ def start_pod(
     volumes: list[Document] = (),
     mounts: dict[str, str] | None = None,
     labels: dict[str, str] | None = None,
-    account: str | None = None,
 ) -> None:
     """Starts a pod of one container that the restricted standard admits, and waits until it runs.
 
@@ -190,7 +189,6 @@ def start_pod(
         volumes: as in a pod.
         mounts: path by volume.
         labels: of the pod.
-        account: service account whose token the pod is given; none by default.
     """
     container = {
         "name": "main",
@@ -205,11 +203,9 @@ def start_pod(
         "volumes": list(volumes),
         "restartPolicy": "Never",
         "securityContext": SECURE_POD,
-        "automountServiceAccountToken": account is not None,
+        "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 1,
     }
-    if account is not None:
-        spec["serviceAccountName"] = account
     metadata = {"name": name, "labels": labels or {}}
     kubernetes.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     kubernetes.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=120s")

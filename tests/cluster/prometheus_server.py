@@ -1,4 +1,7 @@
-"""A real Prometheus in the cluster, which finds pods as the operator would make it for a PodMonitor, and its rules."""
+"""A real Prometheus in the cluster, which scrapes as the operator would have it for a PodMonitor, and has its rules.
+
+Debian's Prometheus cannot ask Kubernetes for pods. It is told of them, with the labels that it would have found.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,11 @@ if TYPE_CHECKING:
 
 NAME = "prometheus"
 PORT = 9090
+_META = "__meta_kubernetes"
 _DISCOVERED = {
-    "namespace": "__meta_kubernetes_namespace",
-    "pod": "__meta_kubernetes_pod_name",
-    "container": "__meta_kubernetes_pod_container_name",
+    "namespace": f"{_META}_namespace",
+    "pod": f"{_META}_pod_name",
+    "container": f"{_META}_pod_container_name",
 }
 
 
@@ -70,16 +74,7 @@ def start_prometheus(kubernetes: Kubernetes, image: str, release: str) -> Promet
         "rules.yml": yaml.safe_dump(rules),
     }
     metadata = {"name": NAME}
-    subject = {"kind": "ServiceAccount", "name": NAME, "namespace": kubernetes.namespace}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME}
-    reading = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}
-    access = "rbac.authorization.k8s.io/v1"
-    kubernetes.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": files},
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
-        {"apiVersion": access, "kind": "Role", "metadata": metadata, "rules": [reading]},
-        {"apiVersion": access, "kind": "RoleBinding", "metadata": metadata, "subjects": [subject], "roleRef": role},
-    )
+    kubernetes.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": files})
     command = [
         "prometheus",
         "--config.file=/files/prometheus.yml",
@@ -87,26 +82,25 @@ def start_prometheus(kubernetes: Kubernetes, image: str, release: str) -> Promet
         f"--web.listen-address=:{PORT}",
     ]
     volumes = [{"name": "files", "configMap": metadata}]
-    start_pod(kubernetes, NAME, image, command, volumes=volumes, mounts={"files": "/files"}, account=NAME)
+    start_pod(kubernetes, NAME, image, command, volumes=volumes, mounts={"files": "/files"})
     return Prometheus(kubernetes=kubernetes)
 
 
 def stop_prometheus(kubernetes: Kubernetes) -> None:
     """Takes everything away that `start_prometheus` made."""
-    kinds = "pod,configmap,serviceaccount,role,rolebinding"
-    kubernetes.kubectl("delete", kinds, NAME, "--grace-period=0", "--force", "--ignore-not-found")
+    kubernetes.kubectl("delete", "pod,configmap", NAME, "--grace-period=0", "--force", "--ignore-not-found")
 
 
 def _configuration(kubernetes: Kubernetes, monitor: Document) -> Document:
     """What the operator writes for a PodMonitor, but for the interval."""
     (endpoint,) = monitor["podMetricsEndpoints"]
-    labels = {f"__meta_kubernetes_pod_label_{_word(k)}": v for k, v in monitor["selector"]["matchLabels"].items()}
-    kept = labels | {"__meta_kubernetes_pod_container_port_name": endpoint["port"]}
+    labels = {f"{_META}_pod_label_{_word(k)}": v for k, v in monitor["selector"]["matchLabels"].items()}
+    kept = labels | {f"{_META}_pod_container_port_name": endpoint["port"]}
     job = {
         "job_name": "podmonitor",
         "metrics_path": endpoint["path"],
         "honor_labels": endpoint["honorLabels"],
-        "kubernetes_sd_configs": [{"role": "pod", "namespaces": {"names": [kubernetes.namespace]}}],
+        "static_configs": [target for pod in kubernetes.get("pods")["items"] for target in _targets(pod)],
         "relabel_configs": [
             *({"action": "keep", "source_labels": [label], "regex": re.escape(value)} for label, value in kept.items()),
             *({"target_label": target, "source_labels": [source]} for target, source in _DISCOVERED.items()),
@@ -115,6 +109,25 @@ def _configuration(kubernetes: Kubernetes, monitor: Document) -> Document:
     }
     often = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     return {"global": often, "rule_files": ["/files/rules.yml"], "scrape_configs": [job]}
+
+
+def _targets(pod: Document) -> list[Document]:
+    """Every port of a pod, as Prometheus' discovery of the role `pod` describes it."""
+    labels = {
+        f"{_META}_namespace": pod["metadata"]["namespace"],
+        f"{_META}_pod_name": pod["metadata"]["name"],
+        **{f"{_META}_pod_label_{_word(k)}": v for k, v in pod["metadata"].get("labels", {}).items()},
+    }
+    return [
+        {
+            "targets": [f"{pod['status']['podIP']}:{port['containerPort']}"],
+            "labels": labels
+            | {f"{_META}_pod_container_name": container["name"], f"{_META}_pod_container_port_name": port["name"]},
+        }
+        for container in pod["spec"]["containers"]
+        for port in container.get("ports", [])
+        if "podIP" in pod["status"]
+    ]
 
 
 def _word(text: str) -> str:
