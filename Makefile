@@ -46,13 +46,13 @@ test-full: lint
 
 # On KUBECONFIG's cluster, else a kind cluster where docker runs, else one that is built from source and kept in the cache.
 test-cluster: setup
-	@test -n "$$KUBECONFIG" || type buildah mmdebstrap containerd runc etcd iptables >/dev/null 2>&1 || $(MAKE) cluster-packages
+	@test -n "$$KUBECONFIG" || type buildah conntrack mmdebstrap containerd runc etcd ip iptables openssl sysctl >/dev/null 2>&1 || $(MAKE) cluster-packages
 	$(RUN) -m pytest -n 0 -m cluster --timeout 1800 -s tests/cluster
 
 cluster-packages:
 	@echo "installing with apt-get what a cluster of one node is made of"
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends buildah conntrack containerd \
-	  containernetworking-plugins etcd-server iptables mmdebstrap runc
+	  containernetworking-plugins etcd-server iproute2 iptables mmdebstrap openssl procps runc
 
 test-gpu: setup
 	$(RUN) -m pytest -n 0 -m gpu -s
