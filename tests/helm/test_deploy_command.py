@@ -80,6 +80,29 @@ def test_a_store_needs_its_region(repository):
         _deploy(repository, "--s3", "bucket/toy/1")
 
 
+@pytest.mark.parametrize(
+    ("words", "source"),
+    [
+        (("--gcs", "gs://bucket/toy/1/"), {"type": "gcs", "gcs": {"bucket": "bucket", "prefix": "toy/1"}}),
+        (
+            ("--azure", "account/container/toy/1"),
+            {"type": "azure", "azure": {"account": "account", "container": "container", "prefix": "toy/1"}},
+        ),
+        (("--gcs", "bucket"), {"type": "gcs", "gcs": {"bucket": "bucket", "prefix": ""}}),
+    ],
+)
+def test_every_store_has_its_place(repository, words, source):
+    values = _deploy(repository, *words)
+    assert source.items() <= values["modelSource"].items()
+    assert render(values)
+
+
+@pytest.mark.parametrize("words", [("--gcs", "gs://"), ("--azure", "account")])
+def test_a_place_without_its_names_is_refused(repository, words):
+    with pytest.raises(InputError, match="no place in a store"):
+        _deploy(repository, *words)
+
+
 def test_what_was_changed_is_not_deployed(repository):
     next(repository.glob("toy_fp32_*/1/model.onnx")).write_bytes(b"other")
     with pytest.raises(GateError, match="does not hold what was proven"):

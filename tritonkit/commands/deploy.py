@@ -68,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--claim", metavar="PVC", help="the claim whose volume holds the repository")
     source.add_argument("--s3", metavar="BUCKET/PREFIX", help="where the repository lies in S3")
+    source.add_argument("--gcs", metavar="BUCKET/PREFIX", help="where it lies in Google Cloud Storage")
+    source.add_argument("--azure", metavar="ACCOUNT/CONTAINER/PREFIX", help="where it lies in Azure Blob Storage")
     parser.add_argument(
         "--sub-path", metavar="FOLDER", help="its folder in the volume (default: the repository's name)"
     )
@@ -192,10 +194,24 @@ def _source(args: argparse.Namespace) -> dict[str, Any]:
             "type": "pvc",
             "pvc": {"claimName": args.claim, "subPath": args.sub_path or args.repository.resolve().name},
         }
-    bucket, _, prefix = args.s3.removeprefix("s3://").partition("/")
-    if not args.region:
+    if args.s3 and not args.region:
         raise InputError("the bucket's region is missing", got=args.s3, hint="add --region")
-    return {"type": "s3", "s3": {"bucket": bucket, "prefix": prefix.strip("/"), "region": args.region}}
+    if args.s3:
+        bucket, prefix = _place(args.s3, "s3://", 1)
+        return {"type": "s3", "s3": {"bucket": bucket, "prefix": prefix, "region": args.region}}
+    if args.gcs:
+        bucket, prefix = _place(args.gcs, "gs://", 1)
+        return {"type": "gcs", "gcs": {"bucket": bucket, "prefix": prefix}}
+    account, container, prefix = _place(args.azure, "", 2)
+    return {"type": "azure", "azure": {"account": account, "container": container, "prefix": prefix}}
+
+
+def _place(text: str, scheme: str, names: int) -> list[str]:
+    """The names at the front of a store's path, and the rest of it, which may be empty."""
+    words = text.removeprefix(scheme).strip("/").split("/", names)
+    if len(words) < names or not all(words):
+        raise InputError("this names no place in a store", got=text, expected="as --help has it")
+    return words if len(words) > names else [*words, ""]
 
 
 def _image(text: str) -> dict[str, str]:
