@@ -17,17 +17,27 @@ if TYPE_CHECKING:
 _PORTS = {"grpc": 8001, "http": 8000}
 
 
-def add_server_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the server's address and what it takes to be let in. Secrets come from the environment, never from here."""
+def add_server_arguments(parser: argparse.ArgumentParser, *, folder: bool = False) -> None:
+    """Adds the server's address and what it takes to be let in. Secrets come from the environment, never from here.
+
+    Args:
+        parser: of the verb.
+        folder: whether the verb also takes a repository, which it serves by itself.
+    """
     parser.add_argument(
-        "server", metavar="URL", help="grpc://HOST:PORT, http://HOST:PORT, grpcs://…, https://…, or a HOST alone"
+        "server",
+        metavar="FOLDER|URL" if folder else "URL",
+        help=("what `tritonkit build` wrote, or a model repository, which is served meanwhile; or " if folder else "")
+        + "grpc://HOST:PORT, http://HOST:PORT, grpcs://…, https://…, or a HOST alone",
     )
     parser.add_argument(
         "--protocol", choices=("grpc", "http", "both"), help="for a HOST alone, ports 8001 and 8000 (default: grpc)"
     )
     parser.add_argument("--grpc-port", type=int, metavar="PORT", help="for a HOST alone (default: 8001)")
     parser.add_argument("--http-port", type=int, metavar="PORT", help="for a HOST alone (default: 8000)")
-    parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help="of each call (default: 5)")
+    parser.add_argument(
+        "--timeout", type=float, default=5.0, metavar="SECONDS", help="of each call (default: %(default)g)"
+    )
     parser.add_argument("--ca", metavar="PEM", help="authorities to trust, for grpcs and https")
     parser.add_argument("--certificate", metavar="PEM", help="this client's certificate, for mutual TLS")
     parser.add_argument("--key", metavar="PEM", help="its private key")

@@ -56,6 +56,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("infer", "send files to a served model and print its answers"),
     Verb("health", "say whether a server, and which of its models, are ready"),
     Verb("metadata", "say what a server serves, and what a model takes and gives"),
+    Verb("evaluate", "measure a served model's answers to a labelled data set"),
     Verb("bench", "load-test a served model"),
     Verb("tune", "find the best configuration of a built model under a latency budget"),
     Verb("deploy", "write the Helm chart's values from a repository, and install them"),

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from tritonkit.evaluation import svg
 from tritonkit.evaluation.axes import Scale, log_ticks, nice_ticks, number, share, thinned
+from tritonkit.evaluation.svg import WIDTH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-WIDTH = 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 18.0, 40.0, 40.0
-_LEGEND_Y, _UNIT_Y = 10.0, 30.0
+_UNIT_Y = 30.0
 
 # The span of a tolerance that is worth telling apart: below it is kernel noise, above it any failure is a failure.
 LEAST_USED, MOST_USED = 1e-6, 1e2
@@ -113,16 +114,16 @@ def line_chart(
     unit = f"{y_label}, logarithmic" if y.logarithmic else y_label
     body = [
         *_horizontal_grid(y, y_ticks),
-        *(_text(x.at(value), height - _BOTTOM + 15, text, "tick middle") for value, text in named),
-        _text(0, _UNIT_Y, unit, "unit"),
-        _text(WIDTH - _RIGHT, height - 6, x_label, "unit end"),
-        *_legend([(line.name, line.colour) for line in series]),
+        *(svg.text(x.at(value), height - _BOTTOM + 15, text, "tick middle") for value, text in named),
+        svg.text(0, _UNIT_Y, unit, "unit"),
+        svg.text(WIDTH - _RIGHT, height - 6, x_label, "unit end"),
+        *svg.legend([(line.name, line.colour) for line in series]),
     ]
     for line in series:
         body += _polylines(line, x, y)
         if markers:
             body += _markers(line, x, y, y_label)
-    return _svg(title, height, body)
+    return svg.svg(title, height, body)
 
 
 def percentile_chart(series: Sequence[tuple[str, Sequence[float], int]], *, title: str) -> str:
@@ -154,7 +155,7 @@ def histogram_chart(distributions: Sequence[Distribution], *, title: str, x_labe
     shares = {one.name: _shares(one) for one in distributions}
     bins = [row for rows in shares.values() for row in rows]
     if not bins:
-        return _svg(title, height, [_text(WIDTH / 2, height / 2, "nothing was counted", "tick middle")])
+        return svg.svg(title, height, [svg.text(WIDTH / 2, height / 2, "nothing was counted", "tick middle")])
     low, high = min(lower for lower, _, _ in bins), max(upper for _, upper, _ in bins)
     logarithmic = low > 0 and high / low > 30
     x_ticks = log_ticks(low, high) if logarithmic else nice_ticks(high)
@@ -163,13 +164,13 @@ def histogram_chart(distributions: Sequence[Distribution], *, title: str, x_labe
     y = Scale(low=0, high=y_ticks[-1], start=height - _BOTTOM, end=_TOP)
     body = [
         *_horizontal_grid(y, y_ticks),
-        *(_text(x.at(tick), height - _BOTTOM + 15, number(tick), "tick middle") for tick in thinned(x_ticks)),
-        _text(0, _UNIT_Y, "% of the answers", "unit"),
-        _text(WIDTH - _RIGHT, height - 6, f"{x_label}, logarithmic" if logarithmic else x_label, "unit end"),
-        *_legend([(one.name, one.colour) for one in distributions]),
+        *(svg.text(x.at(tick), height - _BOTTOM + 15, number(tick), "tick middle") for tick in thinned(x_ticks)),
+        svg.text(0, _UNIT_Y, "% of the answers", "unit"),
+        svg.text(WIDTH - _RIGHT, height - 6, f"{x_label}, logarithmic" if logarithmic else x_label, "unit end"),
+        *svg.legend([(one.name, one.colour) for one in distributions]),
     ]
     body += [_steps(shares[one.name], one.colour, x, y) for one in distributions if shares[one.name]]
-    return _svg(title, height, body)
+    return svg.svg(title, height, body)
 
 
 def stacked_bars(bars: Sequence[Bar], *, pieces: Sequence[str], title: str, x_label: str) -> str:
@@ -187,14 +188,14 @@ def stacked_bars(bars: Sequence[Bar], *, pieces: Sequence[str], title: str, x_la
     x = Scale(low=0, high=ticks[-1], start=0, end=WIDTH - 52)
     bottom = top + pitch * len(bars) + 2
     body = [
-        *(_line(x.at(tick), top, x.at(tick), bottom, "grid") for tick in ticks),
-        *(_text(x.at(tick), bottom + 13, number(tick), "tick " + ("middle" if tick else "start")) for tick in ticks),
-        _text(WIDTH - _RIGHT, height - 4, x_label, "unit end"),
-        *_legend([(piece, index) for index, piece in enumerate(pieces)], left=0),
+        *(svg.line(x.at(tick), top, x.at(tick), bottom, "grid") for tick in ticks),
+        *(svg.text(x.at(tick), bottom + 13, number(tick), "tick " + ("middle" if tick else "start")) for tick in ticks),
+        svg.text(WIDTH - _RIGHT, height - 4, x_label, "unit end"),
+        *svg.legend([(piece, index) for index, piece in enumerate(pieces)], left=0),
     ]
     for row, bar in enumerate(bars):
         y = top + pitch * row
-        body.append(_text(0, y + 14, bar.name, "name"))
+        body.append(svg.text(0, y + 14, bar.name, "name"))
         reached = 0.0
         for index, (piece, length) in enumerate(zip(pieces, bar.pieces, strict=True)):
             left, right = x.at(reached), x.at(reached + length)
@@ -203,8 +204,8 @@ def stacked_bars(bars: Sequence[Bar], *, pieces: Sequence[str], title: str, x_la
                 f'<rect class="piece series-{index}" x="{left:.2f}" y="{y + 19:.1f}" width="{right - left:.2f}" '
                 f'height="14"><title>{escape(f"{bar.name}, {piece}: {number(length)}")}</title></rect>'
             )
-        body.append(_text(x.at(reached) + 5, y + 30, number(reached), "value"))
-    return _svg(title, height, body)
+        body.append(svg.text(x.at(reached) + 5, y + 30, number(reached), "value"))
+    return svg.svg(title, height, body)
 
 
 def tolerance_chart(dots: Sequence[Dot], *, title: str) -> str:
@@ -223,22 +224,22 @@ def tolerance_chart(dots: Sequence[Dot], *, title: str) -> str:
     limit = x.at(1)
     body = [
         f'<rect class="forbidden" x="{limit:.1f}" y="{top}" width="{x.end - limit:.1f}" height="{bottom - top:.1f}"/>',
-        *(_line(x.at(value), top, x.at(value), bottom, "grid") for value, _ in ticks),
+        *(svg.line(x.at(value), top, x.at(value), bottom, "grid") for value, _ in ticks),
         *(
-            _text(x.at(value), bottom + 14, text, "tick middle" if value < MOST_USED else "tick end")
+            svg.text(x.at(value), bottom + 14, text, "tick middle" if value < MOST_USED else "tick end")
             for value, text in ticks
         ),
-        _text(exact, bottom + 14, "equal", "tick middle"),
-        _text(limit, 12, "limit", "limit middle"),
-        _line(limit, top - 6, limit, bottom, "limit"),
-        _text(WIDTH - _RIGHT, height - 4, "used of the tolerance, logarithmic", "unit end"),
+        svg.text(exact, bottom + 14, "equal", "tick middle"),
+        svg.text(limit, 12, "limit", "limit middle"),
+        svg.line(limit, top - 6, limit, bottom, "limit"),
+        svg.text(WIDTH - _RIGHT, height - 4, "used of the tolerance, logarithmic", "unit end"),
     ]
     for row, lane in enumerate(lanes):
-        body.append(_line(0, top + pitch * row, WIDTH - _RIGHT, top + pitch * row, "grid"))
-        body.append(_text(0, top + pitch * row + 13, lane, "name"))
+        body.append(svg.line(0, top + pitch * row, WIDTH - _RIGHT, top + pitch * row, "grid"))
+        body.append(svg.text(0, top + pitch * row + 13, lane, "name"))
         own = [dot for dot in dots if dot.lane == lane]
         body += _lane_dots(own, top + pitch * row + 20, lambda used: exact if used == 0 else x.at(used))
-    return _svg(title, height, body)
+    return svg.svg(title, height, body)
 
 
 def _lane_dots(dots: Sequence[Dot], top: float, at: Callable[[float], float]) -> list[str]:
@@ -326,31 +327,6 @@ def _markers(line: Series, x: Scale, y: Scale, unit: str) -> list[str]:
 
 
 def _horizontal_grid(y: Scale, ticks: Sequence[float]) -> list[str]:
-    lines = [_line(_LEFT, y.at(tick), WIDTH - _RIGHT, y.at(tick), "grid") for tick in ticks]
-    axis = _line(_LEFT, y.start, WIDTH - _RIGHT, y.start, "axis")
-    return [*lines, axis, *(_text(_LEFT - 6, y.at(tick) + 4, number(tick), "tick end") for tick in ticks)]
-
-
-def _legend(entries: Sequence[tuple[str, int]], *, left: float = 0) -> list[str]:
-    """Swatch and name side by side; without a font at hand, a character counts as 6.6 units."""
-    parts, x = [], left
-    for name, colour in entries:
-        parts.append(f'<rect class="swatch series-{colour}" x="{x:.1f}" y="{_LEGEND_Y - 8}" width="9" height="9"/>')
-        parts.append(_text(x + 13, _LEGEND_Y, name, "legend"))
-        x += 28 + 6.6 * len(name)
-    return parts
-
-
-def _text(x: float, y: float, text: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _svg(title: str, height: float, body: Sequence[str]) -> str:
-    return (
-        f'<svg class="chart" role="img" viewBox="0 0 {WIDTH} {height:g}"><title>{escape(title)}</title>'
-        f"{''.join(body)}</svg>"
-    )
+    lines = [svg.line(_LEFT, y.at(tick), WIDTH - _RIGHT, y.at(tick), "grid") for tick in ticks]
+    axis = svg.line(_LEFT, y.start, WIDTH - _RIGHT, y.start, "axis")
+    return [*lines, axis, *(svg.text(_LEFT - 6, y.at(tick) + 4, number(tick), "tick end") for tick in ticks)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tritonkit.evaluation.metric_charts import LEAST_FALSE_POSITIVE
 from tritonkit.evaluation.metrics.calibration import reliability
 from tritonkit.evaluation.metrics.confusion import confusion_matrix, f1, precision, recall
 from tritonkit.evaluation.metrics.ranking import Area, roc_area, roc_curve
@@ -17,8 +18,7 @@ from tritonkit.evaluation.metrics.regression import mean_absolute_error, mean_sq
 from tritonkit.evaluation.significance import (
     logit_interval,
     percentile_interval,
-    resampled_tables,
-    resampled_weights,
+    resample,
     wilson_interval,
 )
 from tritonkit.spec.errors import GateError, InputError
@@ -103,15 +103,16 @@ def classification_figures(truth: np.ndarray, answers: Answers, names: tuple[str
     probabilities = as_probabilities(answers.numbers)
     chosen = probabilities.argmax(axis=1) if answers.chosen is None else answers.chosen
     confusion = confusion_matrix(truth, chosen, len(names))
-    tables = resampled_tables(confusion)
+    by_class = _by_class(confusion)
+    resampled = resample(confusion, _by_class)
     areas = [_area(probabilities[:, number], truth == number) for number in range(len(names))]
     return ClassificationFigures(
         accuracy=_proportion(int((truth == chosen).sum()), len(truth)),
-        macro_precision=_macro(precision(confusion), precision(tables)),
-        macro_recall=_macro(recall(confusion), recall(tables)),
-        macro_f1=_macro(f1(confusion), f1(tables)),
+        macro_precision=_macro(by_class[0], resampled[:, 0]),
+        macro_recall=_macro(by_class[1], resampled[:, 1]),
+        macro_f1=_macro(by_class[2], resampled[:, 2]),
         macro_auc=_mean_area(areas),
-        classes=_class_figures(confusion, tables, areas, truth, probabilities, names),
+        classes=_class_figures(confusion, resampled[:, 2], areas, truth, probabilities, names),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         **_calibration(probabilities, truth, chosen),
         mistakes=_mistakes(probabilities, truth, chosen, names),
@@ -125,11 +126,11 @@ def regression_figures(truth: np.ndarray, answer: np.ndarray) -> RegressionFigur
         truth: float32 of shape (N, ...).
         answer: of the same shape, finite.
     """
-    whole, drawn = np.ones(len(truth)), resampled_weights(len(truth))
+    once = np.ones(len(truth), np.int64)
 
     def estimate(figure: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]) -> Estimate:
-        low, high = percentile_interval(figure(truth, answer, drawn))
-        return Estimate(value=float(figure(truth, answer, whole)), low=float(low), high=float(high))
+        low, high = percentile_interval(resample(once, lambda weights: figure(truth, answer, weights)))
+        return Estimate(value=float(figure(truth, answer, once)), low=float(low), high=float(high))
 
     pairs = zip(truth.ravel()[:_MOST_PAIRS].tolist(), answer.ravel()[:_MOST_PAIRS].tolist(), strict=True)
     return RegressionFigures(
@@ -151,15 +152,20 @@ def as_probabilities(numbers: np.ndarray) -> np.ndarray:
     return probabilities
 
 
+def _by_class(confusion: np.ndarray) -> np.ndarray:
+    """(..., C, C) -> precision, recall and F1, (..., 3, C)."""
+    return np.stack([precision(confusion), recall(confusion), f1(confusion)], axis=-2)
+
+
 def _class_figures(
     confusion: np.ndarray,
-    tables: np.ndarray,
+    resampled_f1: np.ndarray,
     areas: list[Area | None],
     truth: np.ndarray,
     probabilities: np.ndarray,
     names: tuple[str, ...],
 ) -> tuple[ClassFigures, ...]:
-    own, low, high = f1(confusion), *percentile_interval(f1(tables))
+    own, low, high = f1(confusion), *percentile_interval(resampled_f1)
     right, named, there = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
     return tuple(
         ClassFigures(
@@ -195,23 +201,32 @@ def _mean_area(areas: list[Area | None]) -> Estimate | None:
     if len(there) < len(areas):
         return None
     influence = np.mean([area.influence for area in there], axis=0)
-    return _area_estimate(Area(value=float(np.mean([area.value for area in there])), influence=influence))
+    return _area_estimate(
+        Area(
+            value=float(np.mean([area.value for area in there])),
+            influence=influence,
+            rarer=min(area.rarer for area in there),
+        )
+    )
 
 
 def _area_estimate(area: Area | None) -> Estimate | None:
     if area is None:
         return None
-    low, high = logit_interval(area.value, float(np.square(area.influence).sum()))
+    if area.value in {0.0, 1.0}:
+        # Nothing varied: as sure as so many trials of one outcome are.
+        low, high = wilson_interval(area.value * area.rarer, area.rarer)
+    else:
+        low, high = logit_interval(area.value, float(np.square(area.influence).sum()))
     return Estimate(value=area.value, low=low, high=high)
 
 
 def _thinned(curve: np.ndarray) -> tuple[RocPoint, ...]:
-    """At most so many corners as a drawing can show, spread evenly along the curve's length."""
-    length = np.concatenate([[0], np.cumsum(np.abs(np.diff(curve, axis=0)).sum(axis=1))])
-    wanted = np.linspace(0, length[-1], _MOST_CORNERS)
-    kept = (
-        curve[np.unique(np.searchsorted(length, wanted).clip(0, len(curve) - 1))] if len(curve) > len(wanted) else curve
-    )
+    """At most so many corners as the drawing can show, spread evenly along the curve as it is drawn."""
+    across = np.log10(np.maximum(curve[:, 0], LEAST_FALSE_POSITIVE)) / -np.log10(LEAST_FALSE_POSITIVE)
+    length = np.concatenate([[0], np.cumsum(np.abs(np.diff(across)) + np.abs(np.diff(curve[:, 1])))])
+    wanted = np.searchsorted(length, np.linspace(0, length[-1], _MOST_CORNERS)).clip(0, len(curve) - 1)
+    kept = curve[np.unique(np.append(wanted, [0, len(curve) - 1]))]
     return tuple(RocPoint(false_positive=x, true_positive=y) for x, y in kept.tolist())
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 CONFIDENCE = 0.95
 RESAMPLES = 2000
+_NUMBERS_AT_ONCE = 4_000_000
 _Z = 1.959963984540054
 """The normal distribution's 97.5th percentile."""
 
@@ -28,36 +33,36 @@ def wilson_interval(successes: float, trials: int) -> tuple[float, float]:
 def logit_interval(value: float, variance: float) -> tuple[float, float]:
     """Interval of a probability with this variance, normal on the logit's scale, so that it stays between 0 and 1.
 
-    At 0 and at 1, where nothing varied, it is the value itself.
+    Args:
+        value: above 0 and below 1; at either end the logit has no interval.
+        variance: of the value.
     """
-    if not 0 < value < 1:
-        return value, value
     middle = math.log(value / (1 - value))
     half = _Z * math.sqrt(variance) / (value * (1 - value))
     low, high = (1 / (1 + math.exp(-max(-700.0, min(700.0, middle + side)))) for side in (-half, half))
     return low, high
 
 
-def resampled_tables(confusion: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Bootstrap of a confusion matrix: as many samples, drawn again, RESAMPLES times.
-
-    A matrix says all of a sample that figures of it depend on, so a multinomial draw of its cells is the bootstrap.
+def resample(counts: np.ndarray, figure: Callable[[np.ndarray], np.ndarray], seed: int = 0) -> np.ndarray:
+    """Bootstrap: `figure` of as many samples as there are, drawn again with replacement, RESAMPLES times.
 
     Args:
-        confusion: integers of shape (C, C).
+        counts: how many samples there are of each sort, non-negative integers of any shape: ones for samples that all
+            differ, a confusion matrix where truth and answer are all that counts of a sample. Drawing the samples
+            themselves comes to the same as drawing these counts from a multinomial distribution.
+        figure: such counts, with a leading dimension of resamples -> the figure of each, of shape (resamples, ...).
         seed: of the draws.
 
     Returns:
-        int64 of shape (RESAMPLES, C, C).
+        the figure in each resample, of shape (RESAMPLES, ...).
     """
-    total = int(confusion.sum())
-    drawn = np.random.default_rng(seed).multinomial(total, confusion.ravel() / total, size=RESAMPLES)
-    return drawn.reshape(RESAMPLES, *confusion.shape)
-
-
-def resampled_weights(samples: int, seed: int = 0) -> np.ndarray:
-    """Bootstrap of so many samples: how often each is drawn, int64 of shape (RESAMPLES, samples)."""
-    return np.random.default_rng(seed).multinomial(samples, np.full(samples, 1 / samples), size=RESAMPLES)
+    random, total = np.random.default_rng(seed), int(counts.sum())
+    at_once = max(1, _NUMBERS_AT_ONCE // counts.size)
+    parts = []
+    for start in range(0, RESAMPLES, at_once):
+        drawn = random.multinomial(total, counts.ravel() / total, size=min(at_once, RESAMPLES - start))
+        parts.append(figure(drawn.reshape(-1, *counts.shape)))
+    return np.concatenate(parts)
 
 
 def percentile_interval(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -89,7 +89,7 @@ class Requirement(Document):
     """A bound that a figure has to keep."""
 
     text: str = Field(description="As it was asked for, such as `accuracy>0.893`.")
-    got: float
+    got: float | None = Field(description="None where the figure is undefined.")
     met: bool
 
 

@@ -15,10 +15,12 @@ class Area:
         value: probability that a positive sample scores higher than a negative one, ties counted half.
         influence: float64 of shape (N,): what each sample adds to the value's deviation. Its squares sum up to the
             value's variance, and the mean of several classes' influences is that of their mean area.
+        rarer: how many samples there are of the kind, positive or negative, that there are fewer of.
     """
 
     value: float
     influence: np.ndarray
+    rarer: int
 
 
 def roc_area(scores: np.ndarray, positive: np.ndarray) -> Area:
@@ -38,7 +40,7 @@ def roc_area(scores: np.ndarray, positive: np.ndarray) -> Area:
     influence = np.empty(len(scores))
     influence[positive] = (above - value) / len(high)
     influence[~positive] = (below - value) / len(low)
-    return Area(value=value, influence=influence)
+    return Area(value=value, influence=influence, rarer=min(len(high), len(low)))
 
 
 def _rank(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
