@@ -3,21 +3,24 @@
     python benchmarks/comparisons/record_tuning_grid.py out/efficientnet_lite0 --out grid.jsonl --repeats 2
 
 One line a setting and repeat; each repeat goes through all settings in an order of its own, so that a slow hour of the
-machine does not fall on neighbours in the grid. What is recorded already is not measured again: kill it and start it
-again as often as the machine must do something else.
+machine does not fall on neighbours in the grid. What is recorded already is not measured again: kill it, or bound it by
+`--limit-seconds`, and start it again as often as the machine must do something else. At the end it says how much the
+repeats of a setting differ.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import random
+import statistics
 import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.payloads import make_requests
 from benchmarks.plan import LoadPlan
@@ -29,9 +32,11 @@ from benchmarks.tune.outcome import best_rate, promise
 from benchmarks.tune.scratch import Scratch
 from benchmarks.tune.space import Space
 from tritonkit.server import ServerOptions, TritonServer
-from tritonkit.spec.errors import KitError
+from tritonkit.spec.errors import InputError, KitError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from benchmarks.tune.built import Built
     from tritonkit.spec.tuning import Setting
 
@@ -49,7 +54,8 @@ def main() -> None:
     args = parser.parse_args()
     built = read_built(args.build)
     grid = list(grid_of(built).settings())
-    missing = _missing(grid, args.repeats, args.out)
+    question = {"build": built.report.manifest_sha256, "objective": args.slo, "step_seconds": args.step_seconds}
+    missing = _missing(grid, args.repeats, recorded(args.out, question))
     print(f"{len(grid)} settings, {args.repeats} repeats, {len(missing)} points to measure", flush=True)
     until = time.monotonic() + args.limit_seconds
     with tempfile.TemporaryDirectory(prefix="tritonkit-grid-") as folder:
@@ -63,8 +69,9 @@ def main() -> None:
                 scratch.rewrite(setting)
                 line = _measure(server, built.report.name, mountain, setting)
                 with args.out.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps({"repeat": repeat, **line}) + "\n")
+                    file.write(json.dumps({**question, "repeat": repeat, **line}) + "\n")
                 print(f"{number} of {len(missing)}: {line['promise']:.1f}/s in {line['seconds']:.0f} s", flush=True)
+    print(_told_noise(recorded(args.out, question)))
 
 
 def grid_of(built: Built) -> Space:
@@ -83,9 +90,45 @@ def grid_of(built: Built) -> Space:
     )
 
 
-def _missing(grid: list[Setting], repeats: int, out: Path) -> list[tuple[int, Setting]]:
-    lines = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
-    done = {(line["repeat"], json.dumps(line["setting"])) for line in map(json.loads, lines)}
+def recorded(out: Path, question: dict[str, Any]) -> list[dict[str, Any]]:
+    """The points in `out`; a last line that a kill cut short is dropped from the file too.
+
+    Raises:
+        InputError: they answer another question.
+    """
+    text = out.read_text(encoding="utf-8") if out.exists() else ""
+    whole, newline, rest = text.rpartition("\n")
+    if rest:
+        out.write_text(whole + newline, encoding="utf-8")
+    lines = [json.loads(line) for line in whole.splitlines()]
+    for key, value in question.items():
+        others = {line[key] for line in lines} - {value}
+        if others:
+            raise InputError(f"this grid was recorded with another {key}", where=out, got=value, expected=others.pop())
+    return lines
+
+
+def noise(lines: Sequence[Mapping[str, Any]]) -> float | None:
+    """Standard deviation of one look at a setting, as a part of its rate; none without repeats.
+
+    The middle one of the settings' own, so that single disturbed points do not decide it.
+    """
+    looks: dict[str, list[float]] = {}
+    for line in lines:
+        if line["promise"] > 0:
+            looks.setdefault(json.dumps(line["setting"]), []).append(math.log(line["promise"]))
+    deviations = [statistics.stdev(several) for several in looks.values() if len(several) > 1]
+    # Of two repeats, the deviation's median is 0.67 of the true one (that of the half-normal distribution).
+    return statistics.median(deviations) / 0.6745 if deviations else None
+
+
+def _told_noise(lines: Sequence[Mapping[str, Any]]) -> str:
+    told = noise(lines)
+    return "no setting was looked at twice" if told is None else f"noise of one look: {told:.1%} of a setting's rate"
+
+
+def _missing(grid: list[Setting], repeats: int, lines: Sequence[Mapping[str, Any]]) -> list[tuple[int, Setting]]:
+    done = {(line["repeat"], json.dumps(line["setting"])) for line in lines}
     missing = []
     for repeat in range(repeats):
         order = random.Random(repeat).sample(grid, len(grid))  # noqa: S311 - an order, no secret

@@ -48,7 +48,7 @@ class TuningPlan:
         warmup_seconds: before each climb.
         deadline_seconds: of a request.
         files: what to send, in turn; without files, random numbers.
-        seed: of arrivals and optimiser.
+        seed: of arrivals.
     """
 
     objective: str
@@ -145,7 +145,7 @@ def tune(
                 watch(_progress(looked, len(known), points, began, outcome.in_words(setting)))
                 return looker.look(setting, best)
 
-            for point in search(space, look, points=points, seed=plan.seed, known=known):
+            for point in search(space, look, points=points, known=known):
                 journal.add(point)
                 looked.append(point)
                 watch(_progress(looked, len(known), points, began, "", point))
@@ -157,7 +157,7 @@ def tune(
         settings=space.size,
         excluded=excluded,
         points=tuple(looked),
-        own=built.own,
+        own=space.own,
         winner=outcome.winner(looked),
         step_seconds=plan.step_seconds,
         started_at=started_at,

@@ -33,7 +33,7 @@ class Space:
 
     Attributes:
         axes: the values of each field of `Setting`, ascending where they are numbers.
-        own: the setting that the build has, which need not lie on the axes.
+        own: the setting that the build has; it lies on the axes.
     """
 
     axes: Mapping[str, tuple[str | int | None, ...]]
@@ -58,7 +58,8 @@ def make_space(variants: Mapping[str, BuiltVariant], own: Setting, *, cores: int
 
     Instances and threads go up to the number of cores, in powers of two and in it itself; three instances are
     looked at besides, since steps of the pipeline need cores too. Batches go up to the one that was built, which the
-    engine of a compiled variant cannot exceed. The build's own values are always among the choices.
+    engine of a compiled variant cannot exceed. The build's own values are always among the choices; what its variant
+    does not have, and another one has, takes the first choice there, which changes nothing.
     """
     upto = _powers(min(cores, _MOST_INSTANCES))
     threads = any(variant.has_threads for variant in variants.values())
@@ -72,7 +73,8 @@ def make_space(variants: Mapping[str, BuiltVariant], own: Setting, *, cores: int
         "max_queue_delay_microseconds": _with(own.max_queue_delay_microseconds, DELAYS_MICROSECONDS),
         "preprocess_instances": _with(own.preprocess_instances, upto) if steps else (None,),
     }
-    return Space(axes=axes, own=own)
+    missing = {name: axes[name][0] for name in ("threads", "preprocess_instances") if getattr(own, name) is None}
+    return Space(axes=axes, own=own.model_copy(update=missing))
 
 
 def _powers(most: int) -> set[int]:

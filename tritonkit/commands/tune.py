@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--restart", action="store_true", help="forget an earlier search instead of going on with it")
     parser.add_argument("--write", action="store_true", help="write the best setting into the spec; comments stay")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of arrivals and optimiser")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of arrivals")
 
 
 def run(args: argparse.Namespace) -> int:

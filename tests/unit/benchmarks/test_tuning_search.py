@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.comparisons.record_tuning_grid import noise, recorded
 from benchmarks.slo import parse_objective
 from benchmarks.tune.journal import Journal
 from benchmarks.tune.outcome import best_rate, promise, ranked, winner
@@ -38,7 +39,7 @@ SPACE = Space(axes=AXES, own=OWN)
 OBJECTIVE = parse_objective("p95<100ms")
 
 
-def landscape(number: int):
+def drawn(number: int):
     """A made-up truth: each axis has a factor of its own for each value, and instances and threads act together.
 
     Which values are good is drawn, so that the usual guesses are right in some landscapes and wrong in others.
@@ -54,6 +55,36 @@ def landscape(number: int):
     return rate
 
 
+def rough(number: int):
+    """As `drawn`, and each setting has a further factor that nothing explains, of about four per cent."""
+    smooth, rng = drawn(number + 500), random.Random(number)
+    factors = {setting: math.exp(rng.gauss(0, 0.04)) for setting in SPACE.settings()}
+    return lambda setting: smooth(setting) * factors[setting]
+
+
+def pipeline(number: int):
+    """A pipeline on two cores: the network, the step before it, or the cores are what it waits for, by drawn costs."""
+    rng = random.Random(number + 1000)
+    network, step = rng.uniform(5, 30), rng.uniform(1, 25)
+    second_thread, crowding = rng.uniform(0.5, 0.95), rng.uniform(0, 0.2)
+    batched = {1: 1.0, 4: rng.uniform(0.8, 1.1), 16: rng.uniform(0.75, 1.2)}
+    waiting = {0: 0.0, 2000: rng.uniform(0, 0.08), 10_000: rng.uniform(0, 0.3)}
+
+    def rate(setting: Setting) -> float:
+        speed = {1: 1.0, 2: 2 * second_thread}[setting.threads]
+        cost = network * batched[setting.max_batch_size]
+        busy = setting.instances * setting.threads + setting.preprocess_instances
+        limits = (
+            setting.instances * speed / cost,
+            setting.preprocess_instances / step,
+            2 / (cost * setting.threads / speed + step + 2) * (1 - crowding * max(0, busy - 3)),
+        )
+        together = sum(limit**-6 for limit in limits) ** (-1 / 6)
+        return 1000 * together * (1 - waiting[setting.max_queue_delay_microseconds])
+
+    return rate
+
+
 def looked_at(truth, setting: Setting, best: float, noise: float) -> TunedPoint:
     """A look as a live one goes: given up where it fails at the best rate so far."""
     rate = truth(setting) * math.exp(noise)
@@ -62,7 +93,7 @@ def looked_at(truth, setting: Setting, best: float, noise: float) -> TunedPoint:
     return TunedPoint(setting=setting, verdict="measured", rate=rate, promise=rate)
 
 
-def _found(seed: int, noise: float, *, at_random: bool) -> float:
+def _found(landscape, seed: int, noise: float, *, at_random: bool) -> float:
     """The truth of what is chosen after an eighth of the space, as a part of the best."""
     truth, rng = landscape(seed), random.Random(seed)
     points = default_points(SPACE.size)
@@ -76,18 +107,19 @@ def _found(seed: int, noise: float, *, at_random: bool) -> float:
                 SPACE,
                 lambda setting, best: looked_at(truth, setting, best, rng.gauss(0, noise)),
                 points=points,
-                seed=seed,
             )
         )
         assert len(looks) <= points
     return truth(winner(looks)) / max(map(truth, SPACE.settings()))
 
 
-def test_on_landscapes_where_nothing_is_as_usual_it_is_no_worse_than_chance():
-    # Every factor is drawn: the usual guesses are as often wrong as right, which is harder than any real machine.
-    found = [statistics.median(_found(seed, 0.03, at_random=r) for seed in range(50)) for r in (False, True)]
-    assert found[0] >= found[1] - 0.01
-    assert found[0] >= 0.9
+@pytest.mark.parametrize("landscape", [drawn, rough, pipeline])
+def test_an_eighth_of_a_made_up_landscape_finds_97_percent_of_its_best(landscape):
+    # Fifty truths, each with noise of three per cent: the recorded grid below is the proof, this is how it got there.
+    found, chance = (sorted(_found(landscape, seed, 0.03, at_random=r) for seed in range(50)) for r in (False, True))
+    assert statistics.median(found) >= 0.97
+    assert statistics.median(found) > statistics.median(chance)
+    assert found[5] >= max(0.88, chance[5]), "nine of ten"
 
 
 def _recorded() -> list[Path]:
@@ -112,8 +144,9 @@ def test_on_a_recorded_grid_an_eighth_of_the_points_finds_97_percent_of_the_best
             return looked_at(lambda one: rng.choice(looks[one]), setting, best, 0.0)
 
         points = default_points(len(truth))
-        own = max(truth, key=lambda s: (s.preprocess_instances, -s.max_queue_delay_microseconds, s.max_batch_size))
-        chosen = winner(list(search(Space(axes=axes, own=own), look, points=points, seed=seed)))
+        # Whatever the build was served by: what it is here would make the search begin near the best.
+        own = rng.choice(sorted(truth, key=str))
+        chosen = winner(list(search(Space(axes=axes, own=own), look, points=points)))
         found.append(truth[chosen] / max(truth.values()))
     found.sort()
     assert statistics.median(found) >= 0.97, found
@@ -123,14 +156,14 @@ def test_on_a_recorded_grid_an_eighth_of_the_points_finds_97_percent_of_the_best
 def test_it_begins_with_the_builds_own_setting_and_the_usual_guesses():
     first, *others = first_guesses(SPACE)
     assert first == OWN
-    assert {(s.instances, s.threads) for s in others} == {(2, 1), (1, 2)}
-    truth = landscape(1)
-    points = list(search(SPACE, lambda s, b: looked_at(truth, s, b, 0.0), points=3))
+    assert {(s.instances, s.threads) for s in others} == {(2, 1)}
+    truth = drawn(1)
+    points = list(search(SPACE, lambda s, b: looked_at(truth, s, b, 0.0), points=2))
     assert tuple(p.setting for p in points) == first_guesses(SPACE)
 
 
 def test_it_goes_on_with_what_is_known_and_looks_at_nothing_twice_but_to_confirm():
-    truth = landscape(2)
+    truth = drawn(2)
     looks = []
 
     def look(setting, best):
@@ -140,13 +173,13 @@ def test_it_goes_on_with_what_is_known_and_looks_at_nothing_twice_but_to_confirm
     before = list(search(SPACE, look, points=5))
     after = list(search(SPACE, look, points=12, known=before))
     assert len(before) + len(after) <= 12
-    assert not {p.setting for p in before} & {p.setting for p in after[: 12 - 5 - 3]}
+    assert not {p.setting for p in before} & {p.setting for p in after[: 12 - 5 - 2]}
     assert max(looks.count(setting) for setting in looks) <= 2
 
 
 def test_a_space_smaller_than_the_points_is_looked_at_whole():
     small = Space(axes={**AXES, **dict.fromkeys(("instances", "threads", "preprocess_instances"), (1,))}, own=OWN)
-    truth = landscape(3)
+    truth = drawn(3)
     points = list(search(small, lambda s, b: looked_at(truth, s, b, 0.0), points=40))
     assert {p.setting for p in points} == set(small.settings())
 
@@ -156,6 +189,7 @@ def test_the_space_holds_the_builds_own_values_and_leaves_out_what_a_variant_has
     space = make_space({}, own, cores=4)
     assert 5 in space.axes["instances"]
     assert space.axes["threads"] == space.axes["preprocess_instances"] == (None,)
+    assert space.own == own
     assert own.max_batch_size == max(space.axes["max_batch_size"])
 
 
@@ -229,3 +263,21 @@ def test_a_journal_of_another_question_is_refused(tmp_path):
     with pytest.raises(InputError, match="objective") as caught:
         Journal(tmp_path / "points.jsonl", {"objective": "p95<50ms", "seed": 0}).read()
     assert "--restart" in str(caught.value)
+
+
+def test_a_grid_is_gone_on_with_and_tells_its_noise(tmp_path):
+    rng, file, question = random.Random(0), tmp_path / "grid.jsonl", {"objective": "p95<100ms"}
+    assert recorded(file, question) == []
+    lines = [
+        {**question, "repeat": repeat, "setting": setting.model_dump(), "promise": 50 * math.exp(rng.gauss(0, 0.05))}
+        for setting in SPACE.settings()
+        for repeat in range(2)
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    file.write_text(text + '{"objective": "p9')
+    assert recorded(file, question) == lines
+    assert file.read_text() == text
+    assert noise(lines) == pytest.approx(0.05, rel=0.3)
+    assert noise(lines[::2]) is None
+    with pytest.raises(InputError, match="another objective"):
+        recorded(file, {"objective": "p95<50ms"})
