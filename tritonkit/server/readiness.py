@@ -77,3 +77,8 @@ def model_ready(host: str, port: int, model: str, version: int | None = None) ->
     """Whether one model, or one version of it, is ready, whatever the state of the others."""
     suffix = "" if version is None else f"/versions/{version}"
     return ask(host, port, f"/v2/models/{model}{suffix}/ready").ok
+
+
+def metrics_answer(host: str, port: int) -> bool:
+    """Whether the metrics can be read."""
+    return ask(host, port, "/metrics").ok

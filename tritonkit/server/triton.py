@@ -17,7 +17,7 @@ from tritonkit.server.environment import ensure_environment
 from tritonkit.server.flags import ADMIN_HEADER, GRPC_ADMIN_HEADER, Ports, Resolved
 from tritonkit.server.logs import LogReader, Record, load_failures
 from tritonkit.server.process import ServerProcess, new_shared_memory_prefix, remove_regions, remove_stale_regions
-from tritonkit.server.readiness import model_ready, server_live, server_ready
+from tritonkit.server.readiness import metrics_answer, model_ready, server_live, server_ready
 from tritonkit.server.runtimes.container import container_launch
 from tritonkit.server.runtimes.wheel import wheel_launch
 from tritonkit.server.served import is_remote, served_models
@@ -162,7 +162,7 @@ class TritonServer:
         self._spawn(_resolve(self.options, _choose_ports(self.options)))
 
     def wait_ready(self, timeout: float = READY_TIMEOUT_SECONDS) -> None:
-        """Waits until the server listens and each served model is ready.
+        """Waits until the server listens on its three ports and each served model is ready.
 
         Raises:
             GateError: a model does not load, with that model's own reason.
@@ -183,7 +183,7 @@ class TritonServer:
                 )
             if not self.running:
                 raise self._start_failure()
-            if self._listening() and self._all_ready():
+            if self._listening() and self._all_ready() and self._metrics_answer():
                 return
             if time.monotonic() > deadline:
                 _require_room(self._log_path.parent)
@@ -330,6 +330,10 @@ class TritonServer:
         """Whether our own process has opened its ports: another server may answer on one that was taken."""
         self._read_log()
         return self._started <= {record.message for record in self._records}
+
+    def _metrics_answer(self) -> bool:
+        """Triton says that it has started them a moment before they can be read, and opens them last of all."""
+        return metrics_answer(self.options.host, self._settled.ports.metrics)
 
     def _all_ready(self) -> bool:
         if not self.options.exit_on_error:
