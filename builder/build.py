@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from builder import stages
 from builder.candidate import write_candidate, write_failure
 from builder.pipeline import roles, step_of
+from builder.placement import takes_pixels
 from builder.stage import Finished, run_stage
 from builder.variants.accuracy import compare_accuracy
 from builder.variants.timing import hardware_name
@@ -194,7 +195,7 @@ def _capture_request(spec: ModelSpec) -> stages.CaptureRequest:
         batched=spec.serving.max_batch_size > 0,
         exports=any(variant.backend != "python" for variant in spec.variants),
         served_in_torch=any(variant.backend == "python" for variant in spec.variants),
-        normalised_in_graph=any(variant.placement == "graph" for variant in spec.variants),
+        pixels=any(takes_pixels(variant) for variant in spec.variants),
         sequence_batching=spec.serving.sequence_batching,
     )
 

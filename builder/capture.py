@@ -122,8 +122,8 @@ def _sequences(network: Network, request: CaptureRequest, batching: SequenceBatc
 
 
 def _pixels(network: Network, request: CaptureRequest) -> tuple[Rows, ...]:
-    """Pictures of random pixels, for the variants that normalise in their graph."""
-    if not request.normalised_in_graph or not isinstance(request.preprocess, ImagePreprocess):
+    """Pictures of random pixels, for the variants that are asked nothing that no picture is."""
+    if not request.pixels or not isinstance(request.preprocess, ImagePreprocess):
         return ()
     return (_answered(network, request, make_pixels(request.inputs[0], request.preprocess, request.samples)),)
 

@@ -1,4 +1,4 @@
-"""Where a variant's pictures are normalised: the spec and the reference as a variant with that placement has them.
+"""Where a variant's pictures are normalised: the spec, and what is asked, as a variant with that placement has them.
 
 Placement graph moves `(pixels / 255 - mean) / std` from the Python step into the network's graph: the step ends with
 uint8 pixels, which are a quarter of the bytes, and the network takes them. Everything else stays what it is, so the
@@ -38,13 +38,24 @@ def placed_spec(spec: ModelSpec, variant: Variant) -> ModelSpec:
     return spec.model_copy(update={"inputs": (pixels,), "gates": spec.gates.model_copy(update={"parity": parity})})
 
 
+def takes_pixels(variant: Variant) -> bool:
+    """Whether of pictures the variant is asked only what a pixel can be.
+
+    Uint8 says nothing else. Calibrated INT8 holds the values that pictures take and clips all others: a tensor eight
+    deviations out would prove that, and nothing about any request.
+    """
+    return variant.placement == "graph" or (variant.precision == "int8" and not variant.dynamic)
+
+
 def placed_reference(reference: Reference, spec: ModelSpec, variant: Variant) -> Reference:
     """`reference` with what `variant` is asked: of placement graph, the pixels in the place of normalised tensors.
 
     The original weights' answers stay: they were recorded for these very pixels, normalised as the evaluation does it.
     """
-    if variant.placement == "step" or not isinstance(spec.preprocess, ImagePreprocess):
+    if not takes_pixels(variant) or not isinstance(spec.preprocess, ImagePreprocess):
         return reference
+    if variant.placement == "step":
+        return replace(reference, tensors=reference.pixels)
     name, choices = spec.inputs[0].name, spec.preprocess
     tensors = [
         replace(rows, inputs={name: to_pixels(rows.inputs[name], choices).astype(np.uint8)})

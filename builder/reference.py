@@ -38,7 +38,7 @@ class Reference:
 
     Attributes:
         tensors: what the network alone is asked.
-        pixels: the same of pictures that are normalised in the graph: normalised pixels, every value that of a pixel.
+        pixels: the same of nothing but pictures: every value is that of a pixel, normalised.
         requests: what the whole pipeline is asked.
         pictures: bytes of the pictures among the requests, by file name.
     """

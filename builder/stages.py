@@ -31,7 +31,7 @@ class CaptureRequest(Document):
     batched: bool
     exports: bool
     served_in_torch: bool
-    normalised_in_graph: bool = False
+    pixels: bool = False
     sequence_batching: SequenceBatching | None = None
 
 
