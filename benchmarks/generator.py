@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     Rows = np.ndarray[tuple[int], np.dtype[np.void]]
 
 _LOCUSTFILE = Path(__file__).with_name("locustfile.py")
-_READY_SECONDS = 60.0
-_STOP_SECONDS = 5.0
+_READY_SECONDS = 180.0
+_STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 # What processes need between hearing when to begin and beginning.
 _NOTICE_SECONDS = 0.1
@@ -78,7 +78,7 @@ class Generator:
             KitError: the generator ended before, or took too long.
         """
         # In an open loop, what waits for a place at the end has one deadline, and what is then sent another.
-        limit = 2 * self._plan.deadline_seconds + 10
+        limit = 2 * self._plan.deadline_seconds + 60
         self._wait(lambda: len(self._files("done-*")) == self._plan.processes, limit, "finish")
 
     def requests_so_far(self) -> int:

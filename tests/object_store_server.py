@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,8 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from tests.free_port import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,15 +22,13 @@ CREDENTIALS = {
     "AWS_REGION": "us-east-1",
 }
 BUCKET = "models"
-START_SECONDS = 60.0
+START_SECONDS = 240.0
 
 
 @contextmanager
 def object_store_server() -> Iterator[str]:
     """Yields `s3://http://127.0.0.1:PORT/models`, a bucket that is there."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -44,7 +43,7 @@ def _make_bucket(url: str, server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=5).close()
+            urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=30).close()
             return
         except urllib.error.URLError:
             assert server.poll() is None, f"the S3 server ended with status {server.returncode}"

@@ -45,14 +45,14 @@ class Traffic:
     def __exit__(self, *_error: object) -> None:
         self._ending.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(120)
 
     def forget(self) -> None:
         """Drops what was answered so far, mixed answers excepted."""
         self.failed += self.complaints()[len(self.failed) :]
         self.seen = []
 
-    def wait_for(self, mark: int, *, seconds: float = 20.0) -> float:
+    def wait_for(self, mark: int, *, seconds: float = 120.0) -> float:
         """Waits until both protocols have answered with `mark`; returns when the second of them first did."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -74,7 +74,7 @@ class Traffic:
         interval = len(self._threads) / RATE
         due = time.monotonic() + turn * interval / 2
         image = np.array([[picture()]], dtype=object)
-        with Client(url, timeout=10.0, retry=Retry(attempts=1)) as client:
+        with Client(url, timeout=60.0, retry=Retry(attempts=1)) as client:
             while not self._ending.wait(max(0.0, due - time.monotonic())):
                 due += interval
                 try:

@@ -22,7 +22,7 @@ from tritonkit.repository.config import read_config, write_config
 from tritonkit.server import ServerOptions, TritonServer
 from tritonkit.spec.errors import GateError
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("toy build"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("toy build"), pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_an_unchanged_build_runs_no_stage_and_imports_no_torch(built, own_cache)
         "assert all(stage.cached for stage in report.stages), report.stages\n"
         "print([name for name in ('torch', 'onnxruntime', 'onnx') if name in sys.modules], report.manifest_sha256)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout.split(" ", 1)[0] == "[]", done.stderr
     assert done.stdout.split()[-1] == first.manifest_sha256
 

@@ -66,7 +66,7 @@ def candidate(tmp_path_factory, session_cache):
 
 
 @pytest.mark.server
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_each_variant_goes_through_the_proof_and_gets_a_verdict(candidate):
     report, out = candidate
     results = {one.name: one for one in report.variants}
@@ -101,7 +101,7 @@ def test_each_variant_goes_through_the_proof_and_gets_a_verdict(candidate):
 
 
 @pytest.mark.server
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_pixels_pass_where_the_graph_normalises(candidate):
     report, _ = candidate
     clean = next(one for one in report.variants if one.name == "clean")
@@ -118,7 +118,7 @@ def test_pixels_pass_where_the_graph_normalises(candidate):
 
 
 @pytest.mark.server
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_only_the_variant_that_is_served_is_in_the_repository(candidate):
     _, out = candidate
     networks = [file.parent.parent.name for file in (out / "repository").glob("*/1/model.onnx")]

@@ -16,7 +16,7 @@ from tritonkit.server import ServerOptions, TritonServer
 from tritonkit.server.served import served_models
 from tritonkit.spec.errors import InputError
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("ways in"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("ways in"), pytest.mark.timeout(1200)]
 
 
 def _write(folder, files, **spec):

@@ -871,7 +871,7 @@ CASES: tuple[Case, ...] = (
         + "max_batch_size: 8\n"
         + 'input [{ name: "x" data_type: TYPE_FP32 dims: [1] }]\n'
         + 'output [{ name: "y" data_type: TYPE_FP32 dims: [1] }]\n'
-        + "sequence_batching { max_sequence_idle_microseconds: 2000000\n"
+        + "sequence_batching { max_sequence_idle_microseconds: 60000000\n"
         + ' control_input [{ name: "start" control [{ kind: CONTROL_SEQUENCE_START fp32_false_true: [0, 1] }] }]\n'
         + ' state [{ input_name: "sum_in" output_name: "sum_out" data_type: TYPE_FP32 dims: [1] }] }\n',
         files=_files("accumulator"),

@@ -20,7 +20,7 @@ QUICK = {
 SIZES = {"fp32": {"efficientnet_lite0": 18, "resnet18": 46}, "fp16": {"efficientnet_lite0": 9, "resnet18": 23}}
 
 
-@pytest.mark.timeout(300)  # the first one exports all models
+@pytest.mark.timeout(900)  # the first one exports all models
 @pytest.mark.parametrize(
     ("model", "precision", "capability"),
     [

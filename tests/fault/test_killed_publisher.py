@@ -27,7 +27,7 @@ from tritonkit.repository.verify import verify, verify_repository
 from tritonkit.server import ServerOptions, TritonServer
 from tritonkit.spec.ngc import release
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(1200)]
 
 PROGRAM = Path(__file__).with_name("publisher_to_kill.py")
 ADMIN_KEY = "for-this-test-alone"
@@ -49,7 +49,7 @@ def publisher():
 
     yield run
     program.stdin.close()
-    assert program.wait(30) == 0
+    assert program.wait(120) == 0
     program.stdout.close()
 
 

@@ -67,7 +67,7 @@ def _publish_elsewhere(candidate, repository, **options):
     command = [sys.executable, "-m", "tritonkit", "publish", str(candidate), "--to", str(repository)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [*command, "--no-trial"], capture_output=True, text=True, timeout=60, check=False, env=environment, **options
+        [*command, "--no-trial"], capture_output=True, text=True, timeout=300, check=False, env=environment, **options
     )
 
 
@@ -103,7 +103,7 @@ def test_a_small_or_read_only_volume_is_a_typed_error_and_leaves_no_new_path(mou
         [*enter, script],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )

@@ -75,7 +75,7 @@ def _render(values: str, helm: str, kubernetes: str, name: str, namespace: str) 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=400,
     )
     if done.returncode != 0:
         raise RefusedError(done.stderr)

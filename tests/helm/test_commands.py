@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.free_port import free_port
 from tests.helm.chart import PROFILES, containers, of_kind, pod_specs, render_profile
 from tritonkit.commands import front_door
 
@@ -81,8 +81,7 @@ def test_the_load_test_measures_a_real_server(tmp_path):
             }
         )
         locust = [sys.executable, "-m", "locust"]
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         arguments["master"].append(f"--master-bind-port={port}")
         arguments["worker"].append(f"--master-port={port}")
         processes = {}
@@ -92,7 +91,7 @@ def test_the_load_test_measures_a_real_server(tmp_path):
                 log = (tmp_path / f"{role}.log").open("w")
                 processes[role] = subprocess.Popen([*locust, *given], stdout=log, stderr=log, cwd=tmp_path)
                 log.close()
-            ended = {role: process.wait(timeout=90) for role, process in processes.items()}
+            ended = {role: process.wait(timeout=300) for role, process in processes.items()}
         finally:
             for process in processes.values():
                 process.kill()

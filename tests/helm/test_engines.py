@@ -67,7 +67,7 @@ def test_without_an_engine_the_onnx_file_is_served_if_that_is_wanted(status, end
         [shell, flag, script, name, *container["args"]],
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         check=False,
-        timeout=60,
+        timeout=400,
     )
     assert done.returncode == ends
     assert (tmp_path / "served" / "repository" / "toy").is_dir() == served

@@ -69,7 +69,7 @@ def test_trivy_finds_nothing_that_is_not_argued(profile, tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)["Results"]

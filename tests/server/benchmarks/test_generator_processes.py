@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -19,6 +18,7 @@ import pytest
 from benchmarks.generator import start_generator
 from benchmarks.payloads import make_requests
 from benchmarks.served_model import read_served_model
+from tests.free_port import free_port
 
 pytestmark = pytest.mark.server
 
@@ -44,9 +44,9 @@ def _totals(output):
 def test_plain_locust_runs_headless_and_ends(server, extra):
     command = _locust(server, "--headless", "-u", "4", "-r", "10", "-t", "3s", "--only-summary", *extra)
     if "--processes" in extra:
-        port = str(_free_port())
+        port = str(free_port())
         command += ["--master-bind-port", port, "--master-port", port]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     totals = _totals(done.stderr)
     assert totals.keys() == ({"grpc"} if "GrpcUser" in extra else {"grpc", "http"}), done.stderr
     assert all(requests > 10 and failures == 0 for requests, failures in totals.values())
@@ -55,18 +55,12 @@ def test_plain_locust_runs_headless_and_ends(server, extra):
 
 def test_plain_locust_says_what_is_wrong_and_ends(server):
     command = _locust(server, "--headless", "-u", "1", "-t", "20s", "--only-summary", model="nobody")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert "nobody" in done.stderr
     assert done.returncode != 0
 
 
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _eventually(question, seconds=20.0):
+def _eventually(question, seconds=120.0):
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
         try:
@@ -79,24 +73,24 @@ def _eventually(question, seconds=20.0):
 
 
 def test_the_web_page_starts_a_test_and_sigterm_ends_it(server):
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
         _locust(server, "--web-host", "127.0.0.1", "--web-port", str(port)), stderr=subprocess.DEVNULL
     )
     try:
-        page = _eventually(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+        page = _eventually(lambda: urllib.request.urlopen(url, timeout=30).read().decode())
         assert "identity" in page
         form = {"user_count": 4, "spawn_rate": 10, "model": "identity"}
-        urllib.request.urlopen(f"{url}/swarm", urllib.parse.urlencode(form).encode(), timeout=10).close()
+        urllib.request.urlopen(f"{url}/swarm", urllib.parse.urlencode(form).encode(), timeout=60).close()
 
         def counted():
-            stats = json.load(urllib.request.urlopen(f"{url}/stats/requests", timeout=5))["stats"]
+            stats = json.load(urllib.request.urlopen(f"{url}/stats/requests", timeout=30))["stats"]
             return {row["method"]: row["num_requests"] for row in stats if row["num_requests"] > 10}
 
         _eventually(lambda: counted().keys() >= {"grpc", "http"})
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()
         process.wait()
@@ -109,9 +103,8 @@ def test_a_generator_under_load_obeys_sigterm(server, plan_for):
         generator.wait_ready()
         generator.begin()
         _eventually(lambda: generator.requests_so_far() > 50)
-        began = time.monotonic()
-    # Its end is the block's: SIGKILL would come after five seconds.
-    assert time.monotonic() - began < 4.5
+    # Its end is the block's: SIGKILL would come after its grace.
+    assert generator._process.returncode != -signal.SIGKILL
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
@@ -132,19 +125,19 @@ def test_nothing_stays_behind_a_load_test_that_is_killed(server, tmp_path, how):
             children = psutil.Process(process.pid).children(recursive=True)
             assert children
             os.kill(process.pid, how)
-            process.wait(60)
+            process.wait(240)
         finally:
             process.kill()
             process.stdout.close()
             process.wait()
-    gone, alive = psutil.wait_procs(children, timeout=40)
+    gone, alive = psutil.wait_procs(children, timeout=120)
     assert not alive
     assert len(gone) == len(children)
 
 
 def _bench(*arguments):
     command = [sys.executable, "-m", "tritonkit", "bench", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_bench_prints_writes_judges_and_compares(server, tmp_path):

@@ -115,7 +115,7 @@ def _floats(batch: int, dims: str) -> str:
 
 _TYPES = [*NUMBERS, "STRING"]
 _SEQUENCE_CONFIG = """sequence_batching {
-  max_sequence_idle_microseconds: 5000000
+  max_sequence_idle_microseconds: 30000000
   control_input [
     { name: "start" control [{ kind: CONTROL_SEQUENCE_START int32_false_true: [0, 1] }] },
     { name: "id" control [{ kind: CONTROL_SEQUENCE_CORRID data_type: TYPE_UINT64 }] }

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from clients import Client, ClientError, DeadlineError, Retry, UnavailableError
+from tests.server_counts import eventually, executions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 ROW = {"x": np.ones((1, 4), np.float32)}
 # Seconds that a call may last beyond its deadline; on an idle machine it is a few milliseconds.
-LATE = 2.0
+LATE = 5.0
 
 
-def executed(server: TritonServer) -> int:
-    with Client(server.http_url) as client:
-        return client.statistics("echo")[0].executions
+def works(client: Client) -> bool:
+    try:
+        return bool(client.infer("echo", ROW)["y"].sum() == 4)
+    except UnavailableError:
+        return False
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def test_a_half_open_connection_ends_at_the_deadline(through: tuple[object, Call
         proxy.mode = "hold"
         ends_at_its_deadline(client, 0.6)
         proxy.mode = "pass"
-        assert client.infer("echo", ROW, timeout=5)["y"].sum() == 4
+        assert client.infer("echo", ROW, timeout=60)["y"].sum() == 4
 
 
 def test_an_answer_that_drips_in_ends_at_the_deadline_too(through: tuple[object, Callable[..., Client]]) -> None:
@@ -82,31 +85,30 @@ def test_a_reset_after_the_bytes_were_sent(
     proxy, open_client = through
     with open_client(retry=Retry(backoff=0.01, max_backoff=0.05)) as client:
         client.infer("echo", ROW)
-        before, proxy.requests = executed(server), 0
+        before, proxy.requests = executions(server, "echo"), 0
         proxy.mode = "reset"
         with pytest.raises(UnavailableError) as caught:
             client.infer("echo", ROW, idempotent=idempotent)
         assert caught.value.attempt == (3 if idempotent else 1)
-        runs = executed(server) - before
+        runs = executions(server, "echo") - before
         print(f"{caught.value.attempt} attempts, {proxy.requests} requests on the wire, {runs} executed")
         assert 1 <= runs <= caught.value.attempt, "the server had the bytes"
         if not idempotent:
             assert (proxy.requests, runs) == (1, 1)
         proxy.mode = "pass"
-        time.sleep(1.0)  # gRPC connects again within this time
-        assert client.infer("echo", ROW)["y"].sum() == 4
+        eventually(lambda: works(client))
 
 
 def test_refused_connections(through: tuple[object, Callable[..., Client]]) -> None:
-    """An error before the deadline, after three attempts at most."""
+    """An error long before the deadline, after three attempts at most."""
     proxy, open_client = through
     proxy.mode = "refuse"
-    with open_client(timeout=10.0) as client:
+    with open_client(timeout=60.0) as client:
         began = time.monotonic()
         with pytest.raises(UnavailableError) as caught:
             client.infer("echo", ROW)
         print(f"failed after {time.monotonic() - began:.2f} s and {caught.value.attempt} attempts")
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         assert caught.value.attempt <= 3
 
 
@@ -115,7 +117,7 @@ def test_an_idle_connection_that_was_reset_costs_no_call(through: tuple[object, 
     with open_client() as client:
         client.infer("echo", ROW)
         proxy.cut()
-        getattr(client, "sleep", time.sleep)(0.3)
+        getattr(client, "sleep", time.sleep)(1.0)
         assert client.infer("echo", ROW, idempotent=False)["y"].sum() == 4
 
 

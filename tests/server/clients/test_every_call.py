@@ -24,6 +24,7 @@ from clients import (
     SequenceLostError,
     TensorMetadata,
 )
+from tests.server_counts import eventually, executions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,10 +72,12 @@ def _less(ours: object, theirs: object) -> object:
     return ours
 
 
-def test_statistics_of_what_happened_in_between(client: Client) -> None:
+def test_statistics_of_what_happened_in_between(server: TritonServer, client: Client) -> None:
+    executions(server, "echo")
     (before,) = client.statistics("echo")
     for _ in range(3):
         client.infer("echo", {"x": np.repeat(ROW, 2, axis=0)})
+    executions(server, "echo")
     (after,) = client.statistics("echo")
     between = after.since(before)
     assert (between.success.count, between.inferences, between.fail.count) == (3, 6, 0)
@@ -84,9 +87,7 @@ def test_statistics_of_what_happened_in_between(client: Client) -> None:
 
 def test_loading_and_unloading(client: Client) -> None:
     client.unload("wide")
-    deadline = time.monotonic() + 10
-    while client.model_ready("wide") and time.monotonic() < deadline:
-        time.sleep(0.05)
+    eventually(lambda: not client.model_ready("wide"))
     with pytest.raises(NotFoundError):
         client.infer("wide", {"x": ROW[0]})
     client.load("wide")

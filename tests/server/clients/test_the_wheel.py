@@ -16,7 +16,7 @@ import clients
 if TYPE_CHECKING:
     from tritonkit.server import TritonServer
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
 CODE = """
 import asyncio, sys
@@ -71,4 +71,4 @@ def test_it_works_in_an_environment_of_its_own(wheel: Path, tmp_path: Path, serv
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-warn-script-location"]
     subprocess.run([*pip, str(wheel)], check=True)
     command = [str(python), "-W", "error", "-c", CODE, server.grpc_url, server.http_url]
-    subprocess.run(command, check=True, cwd=tmp_path, timeout=60)
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=300)

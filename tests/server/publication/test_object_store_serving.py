@@ -14,7 +14,7 @@ from tests.traffic import Traffic
 from tritonkit.commands.front_door import main
 from tritonkit.server import ServerOptions
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

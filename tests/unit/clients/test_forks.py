@@ -26,7 +26,7 @@ def test_a_child_does_not_inherit_a_held_lock() -> None:
         child = os.fork()
         if child == 0:
             os._exit(0 if client.infer("m", x)["y"] == 1 else 1)
-        for _ in range(200):
+        for _ in range(2000):
             done, status = os.waitpid(child, os.WNOHANG)
             if done:
                 break

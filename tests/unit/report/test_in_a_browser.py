@@ -45,7 +45,7 @@ def look(tmp_path, page: str, width: int) -> tuple[list[str], str]:
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
          "--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000",
          "--window-size=1400,1000", "--dump-dom", outer.as_uri()],
-        capture_output=True, text=True, timeout=100, check=False,
+        capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
     found = re.search(r'<pre id="found">([^<]*)</pre>', done.stdout)
     assert found, done.stderr[-2000:]

@@ -158,7 +158,7 @@ def test_the_librarys_own_program_verifies_it_too(signed, keys):
         [*command, "--signature", str(folder / "manifest.sig"), "--public_key", str(keys / "ours.pub")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -186,7 +186,7 @@ def test_signing_without_a_key_needs_sigstore_and_says_so(candidate, token):
         [sys.executable, "-m", "tritonkit", "sign", str(candidate), "--keyless"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
         env=environment | {"BROWSER": "true"},
         stdin=subprocess.DEVNULL,

@@ -175,7 +175,7 @@ def test_two_processes_of_torchrun_train_together(tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=400,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     report = TrainingReport.model_validate_json((tmp_path / "out" / "training.json").read_text())
