@@ -117,7 +117,7 @@ def test_a_retry_storm_into_a_dead_server(
 
 
 def test_what_expired_in_the_queue_is_not_executed_over_grpc(server: TritonServer) -> None:
-    """The deadline travels; 8 calls of 1 s, one instance, a deadline of 2 s: at most half are executed."""
+    """The deadline travels; 8 calls of 0.8 s, one instance, a deadline of 1.2 s: at most half are executed."""
     executed = _expire(server.grpc_url, server)
     print(f"{executed} of 8 executed")
     assert executed <= 4
@@ -137,7 +137,7 @@ def _expire(url: str, server: TritonServer) -> int:
 
         def call(_: int) -> ClientError | None:
             try:
-                client.infer("sleep", nap(1.0), timeout=2.0)
+                client.infer("sleep", nap(0.8), timeout=1.2)
             except ClientError as error:
                 return error
             return None
