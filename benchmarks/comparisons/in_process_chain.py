@@ -49,8 +49,12 @@ def _chain(preprocess: Path, model: str, postprocess: Path) -> Any:
     name = session.get_inputs()[0].name
 
     def classify(picture: bytes) -> Any:
-        image = np.empty((1, 3, parameters["crop"], parameters["crop"]), np.float32)
-        before.normalise(before.read_picture(picture, parameters), table, channels, image[0])
+        pixels = before.read_picture(picture, parameters)
+        if parameters["pixels"]:
+            image = np.ascontiguousarray(pixels[None, :, :, channels])
+        else:
+            image = np.empty((1, 3, parameters["crop"], parameters["crop"]), np.float32)
+            before.normalise(pixels, table, channels, image[0])
         (logits,) = session.run(None, {name: image})
         classes, scores = after.top_classes(logits, top_k)
         return labels[classes], scores
