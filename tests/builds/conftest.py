@@ -8,6 +8,7 @@ import pytest
 
 from tests.toy_classifier import write_toy
 from tritonkit.server import ensure_environment
+from tritonkit.spec.cache_root import cache_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def session_cache(tmp_path_factory):
-    """A cache root without stages; the server's environment, which takes minutes to install, is shared."""
+    """A cache root without stages; the server's environment, which takes minutes to install, and data sets are shared."""
     environment = ensure_environment()
     root = tmp_path_factory.mktemp("cache")
     (root / "server").symlink_to(environment.root.parent)
+    datasets = cache_root() / "datasets"
+    datasets.mkdir(parents=True, exist_ok=True)
+    (root / "datasets").symlink_to(datasets)
     return root
 
 
