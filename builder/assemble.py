@@ -13,7 +13,7 @@ import numpy as np
 from builder.answers.in_process import read_answers
 from builder.golden import make_golden, part_rows, write_golden
 from builder.kinds import LABELS, write_step
-from builder.pipeline import WARMUP, ensemble_config, part_text, roles, step_of
+from builder.pipeline import WARMUP, ensemble_config, part_text, roles, served_alone, step_of
 from builder.placement import placed_reference, placed_spec
 from builder.reference import read_reference
 from builder.stages import AssembledPart, AssembleResult, SpecRequest
@@ -54,10 +54,11 @@ def assemble(request: SpecRequest, inputs: dict[str, Path], out: Path) -> Assemb
     repository.mkdir()
     parts = [_write_part(spec, variant, role, inputs, reference, repository) for role in roles(spec)]
     result = AssembleResult(parts=tuple(parts))
-    ensemble = repository / spec.name
-    version = ensemble / str(CANDIDATE_VERSION)
-    version.mkdir(parents=True)
-    (ensemble / "config.pbtxt").write_text(write_config(ensemble_config(spec, result.names(), CANDIDATE_VERSION)))
+    served = repository / spec.name
+    version = served / str(CANDIDATE_VERSION)
+    if not served_alone(spec):
+        version.mkdir(parents=True)
+        (served / "config.pbtxt").write_text(write_config(ensemble_config(spec, result.names(), CANDIDATE_VERSION)))
     # Object stores and version control keep no empty folder, and Triton needs this one.
     (version / "parts.json").write_text(result.model_dump_json(indent=2) + "\n")
     answers = read_answers(inputs["answers"], part_rows(spec, reference))
@@ -88,7 +89,9 @@ def read_labels(path: Path, spec: ModelSpec) -> list[str]:
 def _write_part(
     spec: ModelSpec, variant: Variant, role: Role, inputs: dict[str, Path], reference: Reference, out: Path
 ) -> AssembledPart:
-    """Writes a part under a temporary name, digests it, and gives it the name that its content deserves."""
+    """Writes a part under a temporary name, digests it, and gives it the name that its content deserves; one that is
+    served alone gets the served name.
+    """
     prefix = f"{spec.name}_{variant.name if role == 'model' else role}"
     staged = Path(tempfile.mkdtemp(prefix=f".{role}-", dir=out))
     staged.chmod(0o755)
@@ -105,7 +108,7 @@ def _write_part(
     # The digest is over the configuration without a name: the name follows from it.
     (staged / "config.pbtxt").write_text(part_text(spec, variant, role, ""))
     digest = tree_digest(read_tree(staged))
-    name = f"{prefix}_{digest[:_DIGITS]}"
+    name = spec.name if served_alone(spec) else f"{prefix}_{digest[:_DIGITS]}"
     (staged / "config.pbtxt").write_text(part_text(spec, variant, role, name))
     staged.rename(out / name)
     return AssembledPart(

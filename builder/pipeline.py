@@ -70,6 +70,15 @@ def request_tensors(spec: ModelSpec) -> tuple[TensorSpec, ...]:
     return spec.served_inputs() if step is None else step.inputs
 
 
+def served_alone(spec: ModelSpec) -> bool:
+    """Whether the network's part bears the served name itself, with no ensemble over it.
+
+    A stream does: an ensemble tells its parts nothing of a client that left, and that of Triton 2.51 keeps, after a
+    stream, the models that it called, so that neither they nor the server end in time.
+    """
+    return spec.source.stream is not None
+
+
 def part_config(spec: ModelSpec, variant: Variant, role: Role, name: str) -> ModelConfig:
     """The configuration of one part."""
     step = step_of(spec, role)
@@ -119,6 +128,8 @@ def review_text(spec: ModelSpec) -> str:
     variant = next(variant for variant in spec.variants if variant.name == spec.serving.variant)
     spec = placed_spec(spec, variant)
     names = plain_names(spec, variant)
+    if served_alone(spec):
+        return f"# {spec.name}/config.pbtxt\n{part_text(spec, variant, 'model', spec.name)}"
     texts = {spec.name: write_config(ensemble_config(spec, names, None))}
     texts |= {names.of(role): part_text(spec, variant, role, names.of(role)) for role in roles(spec)}
     return "\n".join(f"# {name}/config.pbtxt\n{text}" for name, text in texts.items())

@@ -1,8 +1,7 @@
 """A generator of the user's own: several answers to one request. Parameters: `parameters.json` beside this file.
 
 The function gets one request, a mapping of input name to array, and yields mappings of output name to value. Each is
-sent as it comes. Nothing more is asked of it once the request is cancelled, or after `time_limit` seconds: of a client
-that left Triton tells this model only when it is called by its own name, not as a part of an ensemble.
+sent as it comes. Nothing more is asked of it once the client has left, or after `time_limit` seconds.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def load_or_put_back(change: Change, repository: str, server: str | None) -> boo
 
 def _load(client: Client, name: str, version: int, repository: str) -> None:
     """Loads the parts first: Triton takes an ensemble's old version away when a part of the new one does not load."""
-    for part in read_version_manifest(open_store(repository), name, version).parts:
+    for part in read_version_manifest(open_store(repository), name, version).called_parts():
         client.load(part.name)
     client.load(name)
     if not client.model_ready(name, str(version)):

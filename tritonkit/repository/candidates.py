@@ -112,7 +112,7 @@ def _check_folders(candidate: Candidate) -> None:
     if entries != models:
         odd = min(entries ^ models)
         raise GateError(
-            "a candidate holds one ensemble and its parts",
+            "a candidate holds one served model and its parts",
             where=candidate.repository / odd,
             got="more" if odd in entries else "nothing",
         )

@@ -93,7 +93,7 @@ def uncalled_parts(store: Store, name: str, doomed: Collection[int]) -> tuple[st
     for owner in published_names(store):
         for number, line in read_ledger(store, owner).items():
             if line.pruned_at is None and not (owner == name and number in doomed):
-                called |= {part.name for part in read_version_manifest(store, owner, number).parts}
+                called |= {part.name for part in read_version_manifest(store, owner, number).called_parts()}
     folders = store.list("").folders
     for folder in folders:
         called |= _called_by(store, folder)

@@ -94,7 +94,7 @@ def publish(
         whole = number in ledger
         if trial is not None and not whole:
             _try_out(staged, trial, store)
-        for part in staged.manifest.parts:
+        for part in staged.manifest.called_parts():
             store.put_folder(staged.repository / part.name, part.name)
         number = number or max(used_numbers(store, name), default=0) + 1
         if whole:
@@ -215,6 +215,6 @@ def _commit(store: Store, name: str, number: int, served: Served) -> Change:
 
 def _check_stored(store: Store, name: str, number: int, staging: Path) -> None:
     """What was published once may have been changed since."""
-    parts = [part.name for part in read_version_manifest(store, name, number).parts]
+    parts = [part.name for part in read_version_manifest(store, name, number).called_parts()]
     folder = store.as_folder([*parts, f"{name}/{number}"], staging / "stored")
     verify_version(folder, name, number)

@@ -99,7 +99,7 @@ def verify_version(repository: Path, name: str, number: int) -> Verified:
     manifest = read_manifest(folder)
     if manifest.name != name:
         raise GateError("the manifest is another model's", where=folder / MANIFEST, got=manifest.name, expected=name)
-    parts = tuple(part.name for part in manifest.parts)
+    parts = tuple(part.name for part in manifest.called_parts())
     found = _as_candidate(repository, name, number, parts)
     difference = first_difference(manifest.tree, found)
     if difference is not None:
@@ -139,7 +139,7 @@ def verify_repository(repository: str | Path, trust: Trust | None = None) -> tup
 def _verify_name(store: Store, name: str, trust: Trust | None, scratch: Path) -> list[Verified]:
     numbers = [number for number, line in read_ledger(store, name).items() if line.pruned_at is None]
     _refuse_strays(store, name)
-    parts = {part.name for number in numbers for part in read_version_manifest(store, name, number).parts}
+    parts = {part.name for number in numbers for part in read_version_manifest(store, name, number).called_parts()}
     folder = store.as_folder([*sorted(parts), name], scratch)
     versions = [verify_version(folder, name, number) for number in numbers]
     served = verify(folder, name)
@@ -189,7 +189,7 @@ def copy_verified(repository: Path, name: str, target: Path, manifest_sha256: st
         )
     folder = repository / name / str(number)
     manifest = read_manifest(folder)
-    for part in manifest.parts:
+    for part in manifest.called_parts():
         _replace(repository / part.name, target / part.name)
     _replace(folder, target / name / str(number))
     config = folder / CONFIG if (folder / CONFIG).is_file() else repository / name / CONFIG

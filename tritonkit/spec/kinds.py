@@ -112,8 +112,7 @@ class PythonStream(_OwnCode):
     function: Identifier = Field("stream", description="Its name.")
     time_limit: Positive = Field(
         300.0,
-        description="Seconds after which a stream is ended with an error. Triton tells a part of an ensemble nothing of a "
-        "client that left, so this is what ends a stream that nobody listens to any more.",
+        description="Seconds after which a stream is ended with an error, whoever still listens to it.",
     )
 
 

@@ -23,9 +23,11 @@ class Tree(Document):
 
 
 class Part(Document):
-    """A composing model of the ensemble."""
+    """A composing model of the ensemble; or the served model itself, where it is served alone."""
 
-    name: PartName = Field(description="Name in the repository: it ends in the first digits of the part's own digest.")
+    name: PartName = Field(
+        description="Name in the repository: of a composing model, it ends in the first digits of the part's own digest."
+    )
     role: Literal["preprocess", "model", "postprocess"]
     backend: str = Field(description="Triton backend that runs it.")
     digest: str = Field(description="sha256 over the part's files, with its name left out of its configuration.")
@@ -48,6 +50,10 @@ class Manifest(Document):
     )
     tools: dict[str, str] = Field(description="Versions of what built it.")
     built_at: str = Field(description="ISO 8601, UTC.")
+
+    def called_parts(self) -> tuple[Part, ...]:
+        """The parts that have folders of their own, because an ensemble calls them."""
+        return tuple(part for part in self.parts if part.name != self.name)
 
 
 class PublishedVersion(Document):

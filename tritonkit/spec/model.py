@@ -161,7 +161,9 @@ class ModelSpec(Document):
         if self.gates.accuracy.data is None:
             return self
         if not any(variant.precision == "fp32" and variant.backend == "onnxruntime" for variant in self.variants):
-            raise ValueError("gates.accuracy.data needs a variant in fp32 on backend onnxruntime to hold others against")
+            raise ValueError(
+                "gates.accuracy.data needs a variant in fp32 on backend onnxruntime to hold others against"
+            )
         if len(self.inputs) != 1 or len(self.outputs[0].dims) != 1 or self.serving.max_batch_size == 0:
             raise ValueError(
                 "gates.accuracy.data is about classes: one input, and a first output of one score a class, with a batch"
@@ -208,6 +210,8 @@ class ModelSpec(Document):
             raise ValueError("source.stream answers one request at a time: serving.max_batch_size is 0")
         if any(variant.backend != "python" for variant in self.variants):
             raise ValueError("source.stream is Python: its variants have backend python")
+        if self.config_text:
+            raise ValueError("source.stream takes no config_text: its configuration is published as `config` makes it")
         self._asked_as_it_is("source.stream")
         return self
 
