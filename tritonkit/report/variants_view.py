@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from tritonkit.evaluation.axes import number
@@ -98,7 +99,9 @@ def view_table(build: BuildReport) -> VariantTable:
     """The table of `build`, pure: from its report alone."""
     timed = [timing for one in build.variants for timing in _timings(one)]
     columns = tuple(dict.fromkeys((timing.hardware, timing.batch) for timing in timed))
-    baseline = {(timing.hardware, timing.batch): timing.baseline_milliseconds for timing in timed}
+    baseline = {
+        column: median(t.baseline_milliseconds for t in timed if (t.hardware, t.batch) == column) for column in columns
+    }
     measured = [one.verdict.figures.accuracy for one in build.variants if one.verdict is not None]
     found = next((accuracy for accuracy in measured if accuracy is not None), None)
     return VariantTable(
