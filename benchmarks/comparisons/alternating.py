@@ -216,6 +216,62 @@ def compare_in_turn(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of several ways to be served, and the load that is put on it.
+
+    Attributes:
+        name: what the table calls it.
+        server: serves it; several sides may share one.
+        load: is sent to it.
+    """
+
+    name: str
+    server: TritonServer
+    load: Load
+
+
+def rounds_in_turn(sides: Sequence[Side], *, seconds: float, rounds: int = ROUNDS) -> dict[str, list[Measured]]:
+    """Every side's share of each round, by its name, after half a round that counts for nothing."""
+    for side in sides:
+        side.load.run(side.server, seconds / 2)
+    measured: dict[str, list[Measured]] = {side.name: [] for side in sides}
+    for number in range(rounds):
+        for side in sides:
+            measured[side.name].append(side.load.run(side.server, seconds)[0])
+        print(f"round {number + 1} of {rounds} is done", flush=True)
+    return measured
+
+
+def compare_served(sides: Sequence[Side], *, seconds: float, rounds: int = ROUNDS) -> dict[str, float]:
+    """Measures the sides in turn and prints, for each, how much it answers for each answer of the first one.
+
+    Returns:
+        The median over the rounds of that ratio, by the side's name.
+    """
+    measured = rounds_in_turn(sides, seconds=seconds, rounds=rounds)
+    wide = max(len(side.name) for side in sides)
+    print(f"\n{'':<{wide}}{'answers/s':>10}  {'(least-most)':<16}{'cores':>6}{'a core':>8}{'ratio':>8}  (least-most)")
+    medians = {}
+    for name, each in measured.items():
+        ratios = [one.rate / first.rate for one, first in zip(each, measured[sides[0].name], strict=True)]
+        medians[name] = statistics.median(ratios)
+        print(
+            f"{name:<{wide}}{_rates(each)}{_median(each, _cores):>6.2f}{_median(each, _a_core):>8.1f}"
+            f"{medians[name]:>8.3f}  ({min(ratios):.2f}-{max(ratios):.2f})"
+        )
+    print(
+        f"\nmedians of {rounds} rounds of {seconds:g} s, one half of a round before them left out; {_where()};\n"
+        "the ratio is that of each round to the first side in it; `a core`: answers by second of the server's CPU"
+    )
+    return medians
+
+
+def _where() -> str:
+    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else "all"
+    return f"server and client share cores {allowed} of this machine"
+
+
 def _cores(one: Measured) -> float:
     return one.cores
 
