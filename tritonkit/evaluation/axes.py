@@ -49,9 +49,20 @@ def nice_ticks(high: float, *, at_most: int = 5) -> tuple[float, ...]:
     """From 0 to `high` or a little over it, in steps of 1, 2 or 5 times a power of ten."""
     if not math.isfinite(high) or high <= 0:
         return (0.0, 1.0)
-    power = 10.0 ** math.floor(math.log10(high / at_most))
-    step = next(power * factor for factor in (1, 2, 5, 10, 20) if power * factor * at_most >= high)
+    step = _nice_step(high, at_most)
     return tuple(round(step * i, 12) for i in range(math.ceil(round(high / step, 9)) + 1))
+
+
+def ticks_between(low: float, high: float, *, at_most: int = 5) -> tuple[float, ...]:
+    """From `low` or a little under it to `high` or a little over it, in the same steps; both finite."""
+    step = _nice_step(high - low if high > low else 1.0, at_most)
+    first, last = math.floor(round(low / step, 9)), math.ceil(round(high / step, 9))
+    return tuple(round(step * i, 12) for i in range(first, max(last, first + 1) + 1))
+
+
+def _nice_step(span: float, at_most: int) -> float:
+    power: float = 10.0 ** math.floor(math.log10(span / at_most))
+    return next(power * factor for factor in (1, 2, 5, 10, 20) if power * factor * at_most >= span)
 
 
 def log_ticks(low: float, high: float) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from tritonkit.evaluation import svg
-from tritonkit.evaluation.axes import Scale, nice_ticks, number
+from tritonkit.evaluation.axes import Scale, nice_ticks, number, ticks_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,8 +44,11 @@ def roc_chart(points: Sequence[tuple[float, float]], *, title: str) -> str:
     body = [
         *(svg.line(x.start, y.at(part), x.end, y.at(part), "grid") for part in (0.5, 1.0)),
         svg.line(x.start, y.start, x.end, y.start, "axis"),
-        *(svg.text(x.start - 5, y.at(part) + 4, f"{100 * part:.0f}", "tick end") for part in (0.0, 0.5, 1.0)),
-        *(svg.text(x.at(part), y.start + 14, words, "tick middle") for part, words in ticks),
+        *(
+            svg.text(x.start - 5, y.at(part) + 4 * (part > 0), f"{100 * part:.0f}", "tick end")
+            for part in (0.0, 0.5, 1.0)
+        ),
+        *(svg.text(x.at(part), y.start + 15, words, "tick middle") for part, words in ticks),
         svg.text(x.end, _SIDE - 6, "% of others taken for it", "unit end"),
         _path(((part, part) for part in (10 ** (power / 10 - 3) for power in range(31))), x, y, "chance"),
         _path(points, x, y, "curve series-0"),
@@ -68,12 +71,11 @@ def confusion_chart(names: Sequence[str], counts: Sequence[Sequence[int]], *, ti
     """
     left, top = 88.0, 76.0
     cell = (svg.WIDTH - left) / len(names)
-    body = [svg.text(0, 12, "truth \N{DOWNWARDS ARROW}  answer \N{RIGHTWARDS ARROW}", "unit")]
+    body = []
     for column, name in enumerate(names):
-        x = left + cell * (column + 0.5)
-        body.append(
-            f'<text class="name" transform="translate({x:.1f} {top - 6:.1f}) rotate(-50)">{escape(name)}</text>'
-        )
+        # Names slope down to their column from the left, where there is room.
+        place = f"translate({left + cell * (column + 0.5):.1f} {top - 6:.1f}) rotate(50)"
+        body.append(f'<text class="name end" transform="{place}">{escape(name)}</text>')
     for row, (truth, line) in enumerate(zip(names, counts, strict=True)):
         y = top + cell * row
         body.append(svg.text(left - 6, y + cell / 2 + 4, truth, "name end"))
@@ -121,3 +123,27 @@ def interval_chart(
                 f"<title>{escape(told)}</title></circle>"
             )
     return svg.svg(title, bottom + 36, body)
+
+
+def scatter_chart(pairs: Sequence[tuple[float, float]], *, title: str) -> str:
+    """Answers over truths, on one scale for both, with the line on which they are equal."""
+    values = [value for pair in pairs for value in pair]
+    ticks = ticks_between(min(values), max(values))
+    side = 340.0
+    x = Scale(low=ticks[0], high=ticks[-1], start=52, end=side - 14)
+    y = Scale(low=ticks[0], high=ticks[-1], start=side - 44, end=26)
+    body = [
+        svg.text(0, 12, "answer", "unit"),
+        svg.text(x.end, side - 10, "truth", "unit end"),
+        *(svg.line(x.start, y.at(tick), x.end, y.at(tick), "grid") for tick in ticks),
+        *(svg.line(x.at(tick), y.start, x.at(tick), y.end, "grid") for tick in ticks),
+        *(svg.text(x.start - 6, y.at(tick) + 4, number(tick), "tick end") for tick in ticks),
+        *(svg.text(x.at(tick), y.start + 16, number(tick), "tick middle") for tick in ticks),
+        _path([(ticks[0], ticks[0]), (ticks[-1], ticks[-1])], x, y, "chance"),
+    ]
+    body += [
+        f'<circle class="dot series-0" cx="{x.at(truth):.1f}" cy="{y.at(answer):.1f}" r="3.5">'
+        f"<title>{escape(f'truth {number(truth)}, answer {number(answer)}')}</title></circle>"
+        for truth, answer in pairs
+    ]
+    return svg.svg(title, side, body)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tritonkit.evaluation.axes import number
 from tritonkit.evaluation.charts import Series, line_chart
-from tritonkit.evaluation.metric_charts import Interval, confusion_chart, interval_chart, roc_chart
+from tritonkit.evaluation.metric_charts import Interval, confusion_chart, interval_chart, roc_chart, scatter_chart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -163,17 +163,4 @@ def _calibration(figures: ClassificationFigures) -> str:
 
 
 def _scatter(figures: RegressionFigures) -> str:
-    ends = [value for pair in figures.pairs for value in pair]
-    # A gap after each point: no line joins them.
-    dots = tuple(point for truth, answer in figures.pairs for point in ((truth, answer), (truth, None)))
-    return line_chart(
-        [
-            Series(name="answer as true", points=((min(ends), min(ends)), (max(ends), max(ends))), colour=2),
-            Series(name="samples", points=dots, colour=0),
-        ],
-        title=f"Answer against truth, {len(figures.pairs)} values",
-        x_label="truth",
-        y_label="answer",
-        height=320,
-        markers=True,
-    )
+    return scatter_chart(figures.pairs, title=f"Answer against truth, {len(figures.pairs)} values; dotted: equal")

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from tests.unit.report.evaluation_reports import classifier, missed, page_of, regression
 from tritonkit.report import draw_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -68,5 +69,12 @@ def test_nothing_sticks_out_and_nothing_is_complained_about(tmp_path, failed_bui
 
 def test_hostile_strings_run_nothing_and_stretch_nothing(tmp_path, hostile_page):
     found, console = look(tmp_path, hostile_page, 375)
+    assert found == ["document 375", "copy 1"]
+    assert console == ""
+
+
+@pytest.mark.parametrize("report", [classifier(requirements=missed()), regression()], ids=["classifier", "regression"])
+def test_an_evaluation_fits_a_phone(tmp_path, report):
+    found, console = look(tmp_path, page_of(report), 375)
     assert found == ["document 375", "copy 1"]
     assert console == ""
