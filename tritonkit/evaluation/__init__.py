@@ -1,1 +1,1 @@
-"""Is an answer right, and how would one see it: agreement of answers, reference transforms, charts."""
+"""Is an answer right, and how would one see it: agreement, figures of labelled data, reference transforms, charts."""
