@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.report.conftest import make_build, variant_result
+from tests.unit.report.test_in_a_browser import CHROMIUM, look
 from tritonkit.commands import console
 from tritonkit.report import draw_report
 from tritonkit.report.variants_view import table_cells, view_table
@@ -121,6 +122,15 @@ def test_the_page_has_the_table_and_the_curves(of_all_kinds):
     assert "Signal to noise by layer, 20 layers, the most sensitive first: from 5.4 dB, conv_0, to 58.3 dB" in html
     assert "Agreement with full precision from 77.5 % with no layer in float to 95.5 % with 3" in html
     assert HERE in html
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed to look at the page with")
+def test_it_fits_on_a_phone(tmp_path, of_all_kinds):
+    page = draw_report(of_all_kinds, load=None, answers=(), pictures={}, commands=())
+    found, complaints = look(tmp_path, page, 375)
+    assert found[0] == "document 375"
+    assert [line for line in found if line.startswith("wide")] == []
+    assert complaints == ""
 
 
 def test_a_build_of_one_variant_has_no_such_section():
