@@ -32,12 +32,13 @@ def run(args: argparse.Namespace) -> int:
         console.print_json(report)
     else:
         if len(report.variants) > 1 or report.variants[0].accuracy_drop_points is not None:
-            _show(view_table(report))
+            show(view_table(report))
         console.emit(f"candidate: {report.repository}")
     return exit_codes.OK
 
 
-def _show(table: VariantTable) -> None:
+def show(table: VariantTable) -> None:
+    """Prints what became of each variant, what it was measured on and how."""
     header, rows = table_cells(table)
     numbers = (2, *range(6, 6 + len(table.columns)))
     console.emit(console.table(header, rows, right=numbers))

@@ -5,6 +5,7 @@ import pytest
 from tests.unit.report.conftest import make_build, variant_result
 from tests.unit.report.test_in_a_browser import CHROMIUM, look
 from tritonkit.commands import console
+from tritonkit.commands.build import show
 from tritonkit.report import draw_report
 from tritonkit.report.variants_view import table_cells, view_table
 from tritonkit.spec.verdicts import (
@@ -112,6 +113,14 @@ def test_a_terminal_gets_one_aligned_table(of_all_kinds):
     assert by_name["broken"][-1] == "refused: the calibration source ends too soon"
     lines = console.table(header, rows).splitlines()
     assert len({line.index(cell) for line, cell in zip(lines[1:], ("yes", "yes", "yes"), strict=False)}) == 1
+
+
+def test_the_command_says_what_was_measured_on_what(of_all_kinds, capsys):
+    show(view_table(of_all_kinds))
+    printed = capsys.readouterr().out
+    assert "variant  precision" in printed
+    assert "accuracy: Fashion-MNIST, the whole test split: 10,000 samples, in process, onnxruntime 1.27.0" in printed
+    assert f"ms: median in process, beside fp32 in one run, on {HERE}" in printed
 
 
 def test_the_page_has_the_table_and_the_curves(of_all_kinds):
