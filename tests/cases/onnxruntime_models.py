@@ -337,6 +337,20 @@ def _type_cases() -> list[Case]:
     ]
 
 
+def _accumulating(state: str | None) -> str:
+    """A configuration of `accumulator` whose one state is as said."""
+    return (
+        BACKEND
+        + "max_batch_size: 8\n"
+        + 'input [{ name: "x" data_type: TYPE_FP32 dims: [1] }]\n'
+        + 'output [{ name: "y" data_type: TYPE_FP32 dims: [1] }]\n'
+        + "sequence_batching { max_sequence_idle_microseconds: 60000000\n"
+        + ' control_input [{ name: "start" control [{ kind: CONTROL_SEQUENCE_START fp32_false_true: [0, 1] }] }]\n'
+        + ("" if state is None else f" state [{{ {state} }}]\n")
+        + "}\n"
+    )
+
+
 CASES: tuple[Case, ...] = (
     # Selection and files
     Case(name="select_backend", rule="backend alone selects", loads=True, config=LINEAR),
@@ -867,13 +881,31 @@ CASES: tuple[Case, ...] = (
         name="sequence_state",
         rule="implicit state",
         loads=True,
-        config=BACKEND
-        + "max_batch_size: 8\n"
-        + 'input [{ name: "x" data_type: TYPE_FP32 dims: [1] }]\n'
-        + 'output [{ name: "y" data_type: TYPE_FP32 dims: [1] }]\n'
-        + "sequence_batching { max_sequence_idle_microseconds: 60000000\n"
-        + ' control_input [{ name: "start" control [{ kind: CONTROL_SEQUENCE_START fp32_false_true: [0, 1] }] }]\n'
-        + ' state [{ input_name: "sum_in" output_name: "sum_out" data_type: TYPE_FP32 dims: [1] }] }\n',
+        config=_accumulating('input_name: "sum_in" output_name: "sum_out" data_type: TYPE_FP32 dims: [1]'),
+        files=_files("accumulator"),
+    ),
+    *(
+        Case(
+            name=f"sequence_state_{name}",
+            # The C++ backend asks whether reading the states failed where it means whether it succeeded, and so
+            # never looks at one (onnxruntime.cc, ValidateOutputs).
+            rule="states are counted, and not held against the model",
+            loads=True,
+            config=_accumulating(state),
+            files=_files("accumulator"),
+        )
+        for name, state in {
+            "output_unknown": 'input_name: "sum_in" output_name: "other" data_type: TYPE_FP32 dims: [1]',
+            "input_unknown": 'input_name: "other" output_name: "sum_out" data_type: TYPE_FP32 dims: [1]',
+            "type": 'input_name: "sum_in" output_name: "sum_out" data_type: TYPE_FP64 dims: [1]',
+            "dims": 'input_name: "sum_in" output_name: "sum_out" data_type: TYPE_FP32 dims: [7, 7]',
+        }.items()
+    ),
+    Case(
+        name="sequence_state_missing",
+        rule="states count as inputs",
+        loads=False,
+        config=_accumulating(None),
         files=_files("accumulator"),
     ),
     Case(

@@ -380,15 +380,20 @@ def test_a_corrupted_file_keeps_the_version_that_serves(server, tmp_path) -> Non
     assert _infer(server).ok
 
 
-def test_a_read_only_repository_is_served(start_for_test, tmp_path) -> None:
-    folder = _good(tmp_path)
-    for path in (folder, folder / "1", tmp_path):
-        path.chmod(0o555)
-    try:
-        assert _infer(start_for_test(ServerOptions(tmp_path))).ok
-    finally:
-        for path in (tmp_path, folder, folder / "1"):
-            path.chmod(0o755)
+def test_a_read_only_repository_is_served(mount_disk, start_for_test) -> None:
+    """Read-only to root too; an ONNX model, a Python model that imports another file, and a load."""
+    disk = mount_disk("size=1m")
+    _good(disk)
+    folder = _broken(disk, "python")
+    (folder / "1" / "model.py").write_text("import helper\n" + BROKEN_MODEL.replace("raise", "return; raise"))
+    (folder / "1" / "helper.py").write_text("")
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(OSError, match="Read-only"):
+        (disk / "good" / "note").touch()
+    server = start_for_test(ServerOptions(disk, ("good",)))
+    assert _infer(server).ok
+    server.load("python")
+    assert server.model_is_ready("python")
 
 
 def test_errors_are_typed(tmp_path) -> None:

@@ -12,6 +12,7 @@ import tritonclient.grpc as grpc
 from tritonclient.utils import InferenceServerException
 
 from tests.cases.onnxruntime_models import CASES, LINEAR, Case, write_case
+from tests.server_counts import eventually, executions, waiting
 from tritonkit.server import ServerOptions
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("onnxruntime_answers")]
@@ -23,6 +24,22 @@ BATCHED = Case(
     rule="requests that arrive together run as one batch",
     loads=True,
     config=LINEAR + "dynamic_batching { max_queue_delay_microseconds: 200000 preferred_batch_size: [8] }\n",
+)
+# Requests wait for a batch of eight for an hour.
+PATIENT = Case(
+    name="patient",
+    rule="what is cancelled in the queue is not executed",
+    loads=True,
+    config=LINEAR + "dynamic_batching { max_queue_delay_microseconds: 3600000000 preferred_batch_size: [8] }\n",
+)
+VERBOSE = ("--log-verbose=1",)
+WARMED = Case(
+    name="warmed",
+    rule="warm-up requests are executed before the model is ready",
+    loads=True,
+    config=LINEAR
+    + 'model_warmup [{ name: "random" batch_size: 2 count: 3\n'
+    + ' inputs { key: "x" value { data_type: TYPE_FP32 dims: [4] random_data: true } } }]\n',
 )
 EXTRA = (
     "complete_rows",
@@ -47,7 +64,8 @@ EXTRA = (
 @pytest.fixture(scope="module")
 def server(start_server, tmp_path_factory):
     repository = tmp_path_factory.mktemp("answers")
-    write_case(BATCHED, repository)
+    for case in (BATCHED, PATIENT):
+        write_case(case, repository)
     for name in (*TYPES, *(name for name in EXTRA if name in BY_NAME)):
         folder = write_case(BY_NAME[name], repository)
         if name == "labels_fewer":
@@ -234,6 +252,33 @@ def test_sequences_keep_their_state_apart(client) -> None:
     assert [step(1, 1, start=True), step(2, 10, start=True)] == [1, 10]
     assert [step(1, 2), step(2, 20), step(1, 3, end=True), step(2, 30, end=True)] == [3, 30, 6, 60]
     assert step(1, 5, start=True) == 5, "a new sequence of the same number starts afresh"
+
+
+def test_what_is_cancelled_in_the_queue_is_not_executed(server, client) -> None:
+    rows = np.ones((8, 4), dtype=np.float32)
+    outcomes: queue.Queue = queue.Queue()
+    call = client.async_infer(
+        "patient", [_input("x", rows[:1], "FP32")], lambda *, result, error: outcomes.put((result, error))
+    )
+    eventually(lambda: waiting(server, "patient") == 1)
+    call.cancel()
+    _, error = outcomes.get(timeout=120)
+    assert "CANCELLED" in error.status()
+    # A whole batch, which is executed at once; the cancelled row would make it too large and be executed by itself.
+    np.testing.assert_allclose(client.infer("patient", [_input("x", rows, "FP32")]).as_numpy("y"), _linear(rows))
+    assert executions(server, "patient") == 1
+    assert client.get_inference_statistics("patient").model_stats[0].inference_count == 8
+    assert waiting(server, "patient") == 0
+
+
+def test_warm_up_requests_are_executed_before_the_model_is_ready(start_for_test, tmp_path) -> None:
+    write_case(WARMED, tmp_path)
+    messages = [record.message for record in start_for_test(ServerOptions(tmp_path, extra_flags=VERBOSE)).records()]
+    loaded = next(n for n, text in enumerate(messages) if "successfully loaded 'warmed'" in text)
+    ran = [text for text in messages[:loaded] if "is running warmup sample 'random'" in text]
+    answered = [text for text in messages[:loaded] if "add response output: output: y" in text]
+    # A batch of two is two requests.
+    assert (len(ran), len(answered)) == (3, 6)
 
 
 def test_a_wrong_request_is_refused_and_the_next_answered(client) -> None:

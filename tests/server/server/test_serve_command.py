@@ -108,6 +108,26 @@ def test_json_the_key_and_a_model_whose_process_dies(tmp_path) -> None:
     assert not key_file.exists()
 
 
+def test_without_model_control_a_model_whose_process_dies_has_the_server_started_again(tmp_path) -> None:
+    _good(tmp_path)
+    with _serving(str(tmp_path), "--exit-timeout", "1") as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().split()[1].rpartition(":")[2])
+        (server,) = _servers_below(process.pid)
+        for stub in server.children():
+            stub.kill()
+        deadline = time.monotonic() + 240
+        while not ask("127.0.0.1", port, "/v2/models/good/infer", method="POST", body=ONE, timeout=60).ok:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        assert not server.is_running(), "another server, on the same port"
+        process.send_signal(signal.SIGTERM)
+        _, messages = process.communicate(timeout=120)
+    assert "the process of good died" in messages
+    assert "started the server again" in messages
+    assert process.returncode == 0
+
+
 def test_a_model_that_does_not_load_is_one_line_and_exit_code_one(tmp_path) -> None:
     _good(tmp_path)
     _python_model(

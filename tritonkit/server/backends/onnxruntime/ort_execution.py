@@ -55,7 +55,8 @@ class Executor:
             for entry in config["output"]
             if not signature.outputs[entry["name"]].dims
         }
-        self._bfloat16 = "TYPE_BF16" in {self._types[name] for name in (*signature.inputs, *self._names)}
+        # A state may name what the model has not: as in the C++ backend, that shows when it is asked.
+        self._bfloat16 = "TYPE_BF16" in {self._types.get(name) for name in (*signature.inputs, *self._names)}
         special = {name for name in taken if self._types[name] in _SPECIAL_TYPES} | self._scalar_inputs
         self._plain_inputs = not special
         self._plain_outputs = not self._scalar_dims and not any(
