@@ -57,10 +57,31 @@ def evaluate(candidate: Path, out: Path, *options: str) -> tuple[int, Evaluation
     return code, EvaluationReport.model_validate_json((out / "evaluation.json").read_text())
 
 
+def write_wrong_clothes(folder: Path, monkeypatch) -> None:
+    (folder / "wrong_clothes.py").write_text(
+        "import dataclasses\n"
+        "from tritonkit.evaluation.datasets.dataset import Split, first_of_test\n"
+        "from tritonkit.evaluation.datasets.fashion_mnist import fashion_mnist\n"
+        "def renamed():\n"
+        "    return dataclasses.replace(first_of_test(fashion_mnist(), 40), classes=tuple('abcdefghij'))\n"
+        "def leaked():\n"
+        "    data = fashion_mnist()\n"
+        "    return dataclasses.replace(data, test=Split(samples=data.training.samples[9:12],"
+        " targets=data.training.targets[9:12]))\n"
+    )
+    monkeypatch.chdir(folder)
+
+
+def test_pictures_that_were_trained_on_are_refused_before_anything_is_served(data, tmp_path, monkeypatch, capsys):
+    write_wrong_clothes(tmp_path, monkeypatch)
+    assert main(["evaluate", "grpc://127.0.0.1:1", "nobody", "--data", "wrong_clothes:leaked"]) == 1
+    assert "3 of 3; the first: test sample 0 is training sample 9" in capsys.readouterr().err
+
+
 class TestServed:
     pytestmark = SERVED
 
-    def test_the_first_pictures_are_worth_what_the_report_says(self, candidate, tmp_path, capsys):
+    def test_the_first_pictures_are_worth_what_the_report_says(self, candidate, tmp_path, monkeypatch, capsys):
         code, report = evaluate(
             candidate, tmp_path, "--samples", str(FIRST), "--require", "accuracy>0.893,macro_f1>0.999"
         )
@@ -75,25 +96,10 @@ class TestServed:
         assert page.count("image/png;base64") == len(report.figures.mistakes) == 12
         assert page.count("ROC curve of") == 10
 
-    def test_a_model_with_other_classes_and_a_leaked_picture_are_refused(
-        self, candidate, tmp_path, monkeypatch, capsys
-    ):
-        (tmp_path / "wrong_clothes.py").write_text(
-            "import dataclasses\n"
-            "from tritonkit.evaluation.datasets.dataset import Split, first_of_test\n"
-            "from tritonkit.evaluation.datasets.fashion_mnist import fashion_mnist\n"
-            "def renamed():\n"
-            "    return dataclasses.replace(first_of_test(fashion_mnist(), 40), classes=tuple('abcdefghij'))\n"
-            "def leaked():\n"
-            "    data = fashion_mnist()\n"
-            "    return dataclasses.replace(data, test=Split(samples=data.training.samples[9:12],"
-            " targets=data.training.targets[9:12]))\n"
-        )
-        monkeypatch.chdir(tmp_path)
+        # Classes of other names than the model's labels: none of its answers could be right.
+        write_wrong_clothes(tmp_path, monkeypatch)
         assert main(["evaluate", str(candidate), "--data", "wrong_clothes:renamed"]) == 2
         assert "a class that the data set does not have; got 'Ankle boot'" in capsys.readouterr().err
-        assert main(["evaluate", str(candidate), "--data", "wrong_clothes:leaked"]) == 1
-        assert "3 of 3; the first: test sample 0 is training sample 9" in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
 
     @pytest.mark.slow
