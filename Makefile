@@ -52,7 +52,7 @@ test-cluster: setup
 cluster-packages:
 	@echo "installing with apt-get what a cluster of one node is made of"
 	apt-get update -qq && apt-get install -y -qq --no-install-recommends buildah conntrack containerd \
-	  containernetworking-plugins etcd-server iproute2 iptables mmdebstrap openssl procps runc
+	  catatonit containernetworking-plugins etcd-server iproute2 iptables mmdebstrap openssl podman procps runc
 
 test-gpu: setup
 	$(RUN) -m pytest -n 0 -m gpu -s
