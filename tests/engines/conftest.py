@@ -24,7 +24,7 @@ HOUSE = Path(__file__).parents[2]
 def rtx():
     """What builds engines here."""
     if importlib.util.find_spec("tensorrt_rtx") is None:
-        pytest.skip("TensorRT-RTX is not installed: pip install '.[engines]'")
+        pytest.skip("TensorRT-RTX is not installed: pip install '.[tensorrt]'")
     return find_builder("tensorrt_rtx")
 
 

@@ -46,7 +46,7 @@ def test_a_model_that_the_bundle_does_not_ask(tmp_path):
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine has a GPU's driver")
 @pytest.mark.skipif(
     importlib.util.find_spec("tensorrt_rtx") is None or missing_runtime() is not None,
-    reason="needs TensorRT-RTX and cuda-bindings: pip install '.[engines]'",
+    reason="needs TensorRT-RTX and cuda-bindings: pip install '.[tensorrt]'",
 )
 def test_without_a_driver_nothing_is_deserialised():
     with pytest.raises(UnavailableError, match="CUDA does not work here; got cudaError"):
