@@ -1,8 +1,10 @@
 """ResNet-18 on Fashion-MNIST: the shipped weights, served, are worth what the shipped report says."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from builder.build import build
 from tritonkit.commands.front_door import main
@@ -11,6 +13,7 @@ from tritonkit.repository.digests import file_digest
 from tritonkit.spec.errors import UnavailableError
 from tritonkit.spec.evaluation import EvaluationReport
 from tritonkit.spec.training import TrainingReport
+from tritonkit.training.train import train
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "resnet18_fashion"
 TARGETS = {"accuracy": 0.893, "macro_precision": 0.912, "macro_recall": 0.890, "macro_f1": 0.901}
@@ -76,6 +79,32 @@ def test_pictures_that_were_trained_on_are_refused_before_anything_is_served(dat
     write_wrong_clothes(tmp_path, monkeypatch)
     assert main(["evaluate", "grpc://127.0.0.1:1", "nobody", "--data", "wrong_clothes:leaked"]) == 1
     assert "3 of 3; the first: test sample 0 is training sample 9" in capsys.readouterr().err
+
+
+FEW = """
+import dataclasses
+from tritonkit.evaluation.datasets.dataset import Split, first_of_test
+from tritonkit.evaluation.datasets.fashion_mnist import fashion_mnist
+
+def few():
+    data = first_of_test(fashion_mnist(), 100)
+    return dataclasses.replace(data, training=Split(samples=data.training.samples[:320],
+                                                    targets=data.training.targets[:320]))
+"""
+
+
+@pytest.mark.slow
+def test_a_few_real_steps_of_the_recipe_make_the_loss_fall(data, tmp_path):
+    recipe = yaml.safe_load((EXAMPLE / "recipe.yaml").read_text())
+    recipe["data"] = {"source": "few_clothes:few", "validation": 0.1}
+    recipe |= {"batch_size": 32, "epochs": 2}
+    (tmp_path / "few_clothes.py").write_text(FEW)
+    shutil.copy(EXAMPLE / "network.py", tmp_path)
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    report = train(tmp_path / "recipe.yaml", tmp_path / "out")
+    first, second = report.epochs
+    assert (first.steps, second.steps) == (9, 18)
+    assert second.training_loss < 0.8 * first.training_loss
 
 
 class TestServed:
