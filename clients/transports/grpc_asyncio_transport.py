@@ -55,12 +55,12 @@ class GrpcAsyncioTransport:
             compression=COMPRESSION[exchange.compression],
         )
         try:
+            # To the end, which is the server's: a call that is cancelled between its last answer and its end leaves
+            # Triton (2.51) with a model that it cannot unload any more.
             async for response in call:
-                reply, last = stream_reply(response)
+                reply = stream_reply(response)
                 if reply is not None:
                     yield reply
-                if last:
-                    return
         except grpc.RpcError as error:
             raise fault(error) from None
         finally:

@@ -106,8 +106,8 @@ def stream_message(request: InferRequest, timeout: float) -> Any:
     return message
 
 
-def stream_reply(response: Any) -> tuple[InferReply | None, bool]:
-    """The reply in a stream's message, None if it only marks the end, and whether it is the last.
+def stream_reply(response: Any) -> InferReply | None:
+    """The reply in a stream's message, None if it only marks the end.
 
     Raises:
         Fault: the message is an error.
@@ -116,8 +116,7 @@ def stream_reply(response: Any) -> tuple[InferReply | None, bool]:
         # A stream's errors carry no code; Triton's texts are the same as elsewhere.
         raise Fault(Code.INTERNAL, response.error_message)
     message = response.infer_response
-    final = message.parameters["triton_final_response"].bool_param
-    return (infer_reply(message) if message.outputs else None), final
+    return infer_reply(message) if message.outputs else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,12 +61,12 @@ class GrpcTransport:
         if exchange.cancellation is not None:
             exchange.cancellation.attach(call.cancel)
         try:
+            # To the end, which is the server's: a call that is cancelled between its last answer and its end leaves
+            # Triton (2.51) with a model that it cannot unload any more.
             for response in call:
-                reply, last = stream_reply(response)
+                reply = stream_reply(response)
                 if reply is not None:
                     yield reply
-                if last:
-                    return
         except grpc.RpcError as error:
             raise fault(error) from None
         finally:
