@@ -59,7 +59,7 @@ def candidate(tmp_path_factory, session_cache):
             tmp_path_factory.mktemp("variants") / "toy",
             network=NETWORK + SAMPLES,
             variants=VARIANTS,
-            gates={"accuracy": {"min_agreement": 0.6, "max_drop_points": 1, "data": {"source": "network:labelled"}}},
+            gates={"accuracy": {"min_agreement": 0.6, "max_drop_points": 0.5, "data": {"source": "network:labelled"}}},
         )
         out = folder.parent / "out"
         return build(folder, out), out
@@ -94,8 +94,9 @@ def test_each_variant_goes_through_the_proof_and_gets_a_verdict(candidate):
     assert {layer.operator for layer in done.layers} == {"Conv", "Gemm"}
     assert done.mixed[-1].agreement >= 0.6
     assert done.agreement >= 0.6
-    if results["int8"].accuracy_drop_points > 1:
-        assert "below 100.00 % of fp32; at most 1 are allowed" in results["int8"].refused
+    # So few numbers in 7 bits take another class four times in 400.
+    assert results["int8"].accuracy_drop_points > 0.5
+    assert "below 100.00 % of fp32; at most 0.5 are allowed" in results["int8"].refused
     assert "ends too soon" in results["starved"].refused
     assert json.loads((out / "build.json").read_text())["variants"][3]["optimisation"]["mixed"]
 
