@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,8 +15,9 @@ import pytest
 from benchmarks.tune import TuningPlan, read_built, tune
 from benchmarks.tune.run import JOURNAL
 from benchmarks.tune.scratch import Scratch
-from tests.candidates import make_candidate, picture
+from tests.candidates import CLASSES, NAME, SIDE, make_candidate, picture
 from tritonkit.server import ServerOptions, TritonServer
+from tritonkit.spec.model import load_model_spec
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 
@@ -92,3 +94,47 @@ def test_a_killed_search_goes_on_where_it_was(built, tmp_path):
     # Nothing is left to do: no server is started, and nothing is measured.
     again = tune(built, plan, folder=tmp_path / "tuning")
     assert again.points == report.points
+
+
+SPEC = f"""schema_version: 1
+name: {NAME}
+source: {{factory: "network:none", weights: none.pt}}
+inputs: [{{name: image, data_type: TYPE_FP32, dims: [3, {SIDE}, {SIDE}]}}]
+outputs: [{{name: logits, data_type: TYPE_FP32, dims: [{CLASSES}]}}]
+preprocess: {{kind: image, resize: {SIDE}, crop: {SIDE}, mean: [0, 0, 0], std: [1, 1, 1]}}
+postprocess: {{kind: classification, top_k: 2, labels: labels.txt}}
+variants: [{{name: fp32}}]
+serving:
+  variant: fp32
+  max_batch_size: 4  # what the batcher gathers at most
+  instance_group: [{{kind: KIND_CPU, count: 1}}]
+samples: {{pictures: [black.png]}}
+"""
+
+
+def test_tune_searches_draws_and_writes_the_winner_from_the_command_line(built, tmp_path):
+    (tmp_path / "model.yaml").write_text(SPEC)
+    (tmp_path / "picture.png").write_bytes(picture())
+    build = built.report.repository.removesuffix("/repository")
+    command = [sys.executable, "-m", "tritonkit", "tune", ".", "--build", build, "--slo", OBJECTIVE, "--points", "2"]
+    command += ["--step-seconds", str(STEP_SECONDS), "--files", "picture.png", "--out", "tuning", "--write"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=350, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the winner" in done.stdout
+    assert "1 of 2: " in done.stderr
+    report = json.loads((tmp_path / "tuning" / "tuning.json").read_text())
+    assert len(report["points"]) == 2
+    assert f"Configurations of {NAME}" in (tmp_path / "tuning" / "tuning.html").read_text()
+    serving = load_model_spec(tmp_path).serving
+    assert serving.instance_group[0].count == report["winner"]["instances"]
+    assert serving.max_batch_size == report["winner"]["max_batch_size"]
+    assert "# what the batcher gathers at most" in (tmp_path / "model.yaml").read_text()
+    # Asked again, it has nothing left to measure; another question in the same folder is refused, in one line.
+    again = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert json.loads((tmp_path / "tuning" / "tuning.json").read_text())["points"] == report["points"]
+    other = subprocess.run(
+        [*command, "--seed", "1"], capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path
+    )
+    assert other.returncode == 2
+    assert "--restart" in other.stderr
