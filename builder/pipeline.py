@@ -73,8 +73,7 @@ def request_tensors(spec: ModelSpec) -> tuple[TensorSpec, ...]:
 def served_alone(spec: ModelSpec) -> bool:
     """Whether the network's part bears the served name itself, with no ensemble over it.
 
-    A stream does: an ensemble tells its parts nothing of a client that left, and that of Triton 2.51 keeps, after a
-    stream, the models that it called, so that neither they nor the server end in time.
+    A stream does: an ensemble tells its parts nothing of a client that left, so that they would go on to their end.
     """
     return spec.source.stream is not None
 
