@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tritonkit.server import ServerOptions
+from tritonkit.spec.errors import GateError, UnavailableError
 
 sys.path.append(str(Path(__file__).parents[2] / "cases"))
 from core_models import CASES, RELEASE, write_case
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tritonkit.server import TritonServer
 
 pytestmark = pytest.mark.server
+
+LATE_ATTEMPTS = 5
 
 # Cases whose verdict needs a server that completes configurations: the others are loaded without, which spares a
 # process for each model. The slow test loads all of them with it.
@@ -73,8 +76,20 @@ def test_a_server_that_completes_configurations_agrees(start_server, tmp_path):
 
 
 def test_the_server_agrees_on_what_it_refuses_late(start_server, tmp_path):
-    cases = [case for case in CASES if case.late]
-    complaints = _complaints(start_server, tmp_path / "repository", cases, auto_complete=False, at_a_time=1)
+    """Triton 2.51 may die of such a refusal: what it has not told by then is asked of the next server."""
+    left = [case for case in CASES if case.late]
+    complaints: list[str] = []
+    for attempt in range(LATE_ATTEMPTS):
+        repository = tmp_path / f"repository_{attempt}"
+        try:
+            complaints += _complaints(start_server, repository, left, auto_complete=False, at_a_time=1)
+        except (GateError, UnavailableError) as died:
+            told = f"{died.where}: {died.hint}"
+            left = [case for case in left if case.loads or f"{case.name}: " not in told]
+        else:
+            break
+    else:
+        pytest.fail(f"it died {LATE_ATTEMPTS} times, and these are left: {[case.name for case in left]}")
     assert not complaints, "\n".join(complaints)
 
 
