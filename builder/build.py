@@ -20,16 +20,31 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from builder import stages
 from builder.candidate import write_candidate, write_failure
-from builder.pipeline import roles, step_of
-from builder.placement import takes_pixels
+from builder.plan import (
+    Plan,
+    capture_inputs,
+    capture_request,
+    code_beside,
+    convert_inputs,
+    convert_request,
+    make_plan,
+    threads_of,
+)
 from builder.stage import Finished, run_stage
+from builder.telling import (
+    tell_accuracy,
+    tell_assemble,
+    tell_capture,
+    tell_convert,
+    tell_parity,
+    tell_time,
+)
 from builder.variants.accuracy import compare_accuracy
 from builder.variants.timing import hardware_name
 from builder.variants.verdicts import judge
 from tritonkit.repository.digests import file_digest
 from tritonkit.spec.errors import GateError, KitError
-from tritonkit.spec.model import load_model_spec
-from tritonkit.spec.references import find_file, find_function
+from tritonkit.spec.references import find_function
 from tritonkit.spec.reports import StageRun, VariantResult
 from tritonkit.spec.verdicts import VariantFigures
 
@@ -54,27 +69,6 @@ class Line(Protocol):
 class _Unwatched:
     def done(self, summary: str) -> None:
         """Nobody looks."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A spec and the files that it names, all of them found.
-
-    Attributes:
-        spec: the spec.
-        file: its model.yaml.
-        weights: the file with the trained numbers.
-        steps: what lies beside the Python steps, as `file/ROLE/NAME`.
-        pictures: real pictures by file name.
-        requests: real requests of other kinds.
-    """
-
-    spec: ModelSpec
-    file: Path
-    weights: Path
-    steps: Mapping[str, Path]
-    pictures: Mapping[str, Path]
-    requests: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +135,7 @@ def build(path: Path, out: Path, *, watch: Callable[[str], AbstractContextManage
         )
         return finished
 
-    captured = run(stages.CAPTURE, _capture_request(plan.spec), _capture_inputs(plan), _tell_capture)
+    captured = run(stages.CAPTURE, capture_request(plan.spec), capture_inputs(plan), tell_capture)
     proven: list[Tried] = []
     for variant in sorted(plan.spec.variants, key=_comes_later):
         proven.append(_try_variant(plan, variant, captured.out, run, _full_precision(proven)))
@@ -162,69 +156,6 @@ def build(path: Path, out: Path, *, watch: Callable[[str], AbstractContextManage
     )
 
 
-def make_plan(path: Path) -> Plan:
-    """Reads the spec and finds every file that it names, before any work is done."""
-    spec = load_model_spec(path)
-    file = path / "model.yaml" if path.is_dir() else path
-    folder = file.parent.absolute()
-    pictures = [find_file(reference, folder, "samples.pictures") for reference in spec.samples.pictures]
-    steps = {
-        f"file/{role}/{name}": find_file(reference, folder, f"{role}.{name}")
-        for role in roles(spec)
-        if (step := step_of(spec, role)) is not None
-        for name, reference in step.files.items()
-    }
-    return Plan(
-        spec=spec,
-        file=file,
-        weights=find_file(spec.source.named_file(), folder, "source.weights" if spec.source.weights else "source.file"),
-        steps=steps,
-        pictures={picture.name: picture for picture in pictures},
-        requests=find_file(spec.samples.requests, folder, "samples.requests") if spec.samples.requests else None,
-    )
-
-
-def _capture_request(spec: ModelSpec) -> stages.CaptureRequest:
-    return stages.CaptureRequest(
-        source=spec.source,
-        inputs=spec.inputs,
-        outputs=spec.outputs,
-        preprocess=spec.preprocess,
-        samples=spec.samples,
-        target=spec.target.triton,
-        batched=spec.serving.max_batch_size > 0,
-        exports=any(variant.backend != "python" for variant in spec.variants),
-        served_in_torch=any(variant.backend == "python" for variant in spec.variants),
-        pixels=any(takes_pixels(variant) for variant in spec.variants),
-        sequence_batching=spec.serving.sequence_batching,
-    )
-
-
-def _capture_inputs(plan: Plan) -> dict[str, Path]:
-    # What postprocessing reads changes no answer of the network.
-    before = {name: path for name, path in plan.steps.items() if name.startswith(("file/preprocess/", "file/model/"))}
-    requests = {"requests": plan.requests} if plan.requests is not None else {}
-    pictures = {f"picture/{name}": path for name, path in plan.pictures.items()}
-    return {"weights": plan.weights, **_code(plan), **pictures, **requests, **before, **_external_data(plan)}
-
-
-def _code(plan: Plan) -> dict[str, Path]:
-    """Every Python file beside model.yaml, but those that are postprocessing alone."""
-    folder = plan.file.parent
-    after = {path.absolute() for name, path in plan.steps.items() if name.startswith("file/postprocess/")}
-    files = [path for path in sorted(folder.rglob("*.py")) if not any(part.startswith(".") for part in path.parts)]
-    return {f"code/{path.relative_to(folder).as_posix()}": path for path in files if path.absolute() not in after}
-
-
-def _external_data(plan: Plan) -> dict[str, Path]:
-    """Of an ONNX file, what lies in its folder with it: its weights may be there."""
-    if plan.weights.suffix != ".onnx":
-        return {}
-    beside = [path for path in sorted(plan.weights.parent.iterdir()) if path.is_file() and path != plan.weights]
-    data = [path for path in beside if path.name.startswith(plan.weights.stem) or ".data" in path.name]
-    return {f"beside/{path.name}": path for path in data}
-
-
 def _try_variant(
     plan: Plan, variant: Variant, captured: Path, run: Callable[..., Any], baseline: Tried | None
 ) -> Tried:
@@ -232,32 +163,32 @@ def _try_variant(
     known: dict[str, Any] = {"name": variant.name, "backend": variant.backend, "precision": variant.precision}
     converted, assembled, served, right, error = None, None, None, None, None
     try:
-        convert = _convert_request(plan.spec, variant)
+        convert = convert_request(plan.spec, variant)
         converted = run(
             stages.CONVERT,
             convert,
-            _convert_inputs(plan, variant, captured),
-            _tell_convert,
+            convert_inputs(plan, variant, captured),
+            tell_convert,
             lambda: _fetch_samples(plan, variant),
         )
         known["megabytes"] = converted.result.bytes / 1e6
         known["optimisation"] = converted.result.optimisation
         request = stages.SpecRequest(spec=plan.spec, variant=variant)
         inputs = {"captured": captured, "model": converted.out}
-        artefact = run(stages.ARTEFACT, request, inputs, _tell_parity)
+        artefact = run(stages.ARTEFACT, request, inputs, tell_parity)
         known["artefact"] = artefact.result
         _require(artefact.result)
         inputs |= {"answers": artefact.out / "answers.npz", **plan.steps}
         if plan.spec.source.answer is not None:
-            inputs |= _code(plan)
-        assembled = run(stages.ASSEMBLE, request, inputs, _tell_assemble)
+            inputs |= code_beside(plan)
+        assembled = run(stages.ASSEMBLE, request, inputs, tell_assemble)
         served = run(
             stages.SERVED,
             stages.ServedRequest(
                 name=plan.spec.name, target=plan.spec.target.triton, requirements=assembled.result.requirements()
             ),
             {"repository": assembled.out / "repository", "golden": assembled.out / "golden"},
-            lambda result: f"{_tell_parity(result.parity)}; loaded in {result.load_seconds:.1f} s",
+            lambda result: f"{tell_parity(result.parity)}; loaded in {result.load_seconds:.1f} s",
             lambda: _make_server(plan.spec.target.triton, assembled.result.requirements()),
         )
         known["served"] = served.result.parity
@@ -317,8 +248,8 @@ def _accuracy(
     measured = run(
         stages.ACCURACY,
         request,
-        {"model": model, **_code(plan)},
-        _tell_accuracy,
+        {"model": model, **code_beside(plan)},
+        tell_accuracy,
         lambda: _fetch_samples(plan, variant),
     )
     against = baseline.right if baseline is not None and baseline.right is not None else measured.out
@@ -340,7 +271,7 @@ def _timings(
     """The variant beside full precision. What is for a GPU is not timed on a processor."""
     if baseline is None or baseline.files is None or variant.backend != "onnxruntime" or variant.device != "cpu":
         return ()
-    threads = _threads(spec)
+    threads = threads_of(spec)
     request = stages.TimeRequest(
         inputs=spec.inputs,
         normalised_in_graph=spec.preprocess if variant.placement == "graph" else None,
@@ -348,13 +279,9 @@ def _timings(
         threads=threads,
         hardware=hardware_name(threads),
     )
-    timed = run(stages.TIME, request, {"model": model, "baseline": baseline.files}, _tell_time)
+    timed = run(stages.TIME, request, {"model": model, "baseline": baseline.files}, tell_time)
     timings: tuple[Timing, ...] = timed.result.timings
     return timings
-
-
-def _threads(spec: ModelSpec) -> int:
-    return int(spec.serving.parameters.get("intra_op_thread_count", "1"))
 
 
 def _verdict(
@@ -366,7 +293,7 @@ def _verdict(
 ) -> Verdict:
     """Holds what the variant brings against what it costs."""
     done = converted.optimisation
-    timed_on = hardware_name(_threads(spec)) if timings else ""
+    timed_on = hardware_name(threads_of(spec)) if timings else ""
     figures = VariantFigures(
         variant=variant.name,
         precision=variant.precision,
@@ -386,28 +313,6 @@ def _make_server(target: str, requirements: tuple[str, ...]) -> None:
     from tritonkit.server import ensure_environment  # noqa: PLC0415 - as above
 
     ensure_environment(target, packages=own_packages(requirements))
-
-
-def _convert_request(spec: ModelSpec, variant: Variant) -> stages.ConvertRequest:
-    return stages.ConvertRequest(
-        variant=variant,
-        target=spec.target.triton,
-        source=spec.source,
-        inputs=spec.inputs,
-        outputs=spec.outputs,
-        batched=spec.serving.max_batch_size > 0,
-        threads=_threads(spec),
-        preprocess=spec.preprocess if variant.calibration is not None or variant.placement == "graph" else None,
-        min_agreement=spec.gates.accuracy.min_agreement,
-    )
-
-
-def _convert_inputs(plan: Plan, variant: Variant, captured: Path) -> dict[str, Path]:
-    if plan.spec.source.stream is not None:
-        return {"captured": captured, **plan.steps}
-    own = {"weights": plan.weights, **_code(plan)} if variant.backend == "python" else {}
-    samples = _code(plan) if variant.calibration is not None else {}
-    return {"captured": captured, **own, **samples}
 
 
 def _require(report: ParityReport) -> None:
@@ -433,46 +338,3 @@ def _final_error(tried: Tried, out: Path) -> KitError:
     if failed is not None:
         error.hint = f"nothing was published; every comparison is in {write_failure(out, failed)}"
     return error
-
-
-def _tell_capture(result: stages.CaptureResult) -> str:
-    if not result.parameters:
-        return f"{result.requests} requests answered by your own function"
-    return (
-        f"{f'{result.parameters / 1e6:.2f} M' if result.parameters >= 10_000 else result.parameters} parameters, "
-        f"{f'opset {result.opset}' if result.opset else 'not exported to ONNX'}; "
-        f"{result.rows} tensors and {result.requests} requests answered by the original weights"
-    )
-
-
-def _tell_convert(result: stages.ConvertResult) -> str:
-    size = f"{result.bytes / 1e6:.1f} MB"
-    done = result.optimisation
-    if done is None:
-        return size
-    kept = f"; {len(done.kept)} nodes stay in FP32" if done.kept else ""
-    agrees = f"; {done.agreement:.1%} of other samples as in full precision" if done.agreement is not None else ""
-    return f"{size}; {done.nodes_before} -> {done.nodes_after} operators{kept}{agrees}"
-
-
-def _tell_accuracy(result: stages.AccuracyResult) -> str:
-    return f"{result.right / result.samples:.2%} of {result.samples:,} labelled samples: {result.source}"
-
-
-def _tell_time(result: stages.TimeResult) -> str:
-    return "; ".join(
-        f"batch {one.batch}: {one.milliseconds:.1f} ms, x{one.ratio:.2f} of full precision" for one in result.timings
-    )
-
-
-def _tell_assemble(result: stages.AssembleResult) -> str:
-    return ", ".join(part.name for part in result.parts)
-
-
-def _tell_parity(report: ParityReport) -> str:
-    count = len(report.comparisons)
-    if (failed := report.first_problem()) is not None:
-        return f"FAILED: {failed.level}, {failed.output}: {failed.problem}"
-    closest = max(report.comparisons, key=lambda comparison: comparison.used)
-    left_out = "".join(f"; {protocol.upper()}: {why}" for protocol, why in report.not_offered.items())
-    return f"{count} of {count} comparisons equal; the closest used {closest.used:.1%} of its allowance{left_out}"

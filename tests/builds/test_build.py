@@ -13,8 +13,9 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from builder.build import _capture_request, build
+from builder.build import build
 from builder.golden import read_golden
+from builder.plan import capture_request
 from builder.prove import ask_server, parity_report
 from clients import Client, ClientError
 from tests.toy_classifier import write_toy
@@ -185,7 +186,7 @@ def _stale_weights(repository, tmp_path):
     folder = write_toy(tmp_path / "stale", seed=1)
     spec = load_model_spec(folder)
     network = load_network(spec.source, folder / "toy.pt", folder)
-    model = export_onnx(network, _capture_request(spec))
+    model = export_onnx(network, capture_request(spec))
     onnx.save(model, _part(repository, "model") / "1" / "model.onnx")
 
 

@@ -17,8 +17,8 @@ import torchvision
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from builder.build import _capture_request, make_plan
 from builder.export import export_onnx
+from builder.plan import capture_request, make_plan
 from builder.sources.weights import load_network
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "efficientnet_lite0"
@@ -46,7 +46,7 @@ def export(folder: Path) -> None:
         "resnet18": torchvision.models.resnet18(weights=None).eval(),
     }
     for name in MODELS:
-        model = export_onnx(networks[name], _capture_request(plan.spec))
+        model = export_onnx(networks[name], capture_request(plan.spec))
         full = folder / f"{name}_fp32.onnx"
         onnx.save(model, full)
         onnx.save(convert_float_to_float16(model, keep_io_types=True), folder / f"{name}_fp16.onnx")

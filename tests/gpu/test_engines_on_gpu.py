@@ -8,9 +8,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from builder.build import make_plan
 from builder.engines.__main__ import main
 from builder.golden import Golden, write_golden
+from builder.plan import make_plan
 from builder.sources.weights import load_network
 from builder.tolerances import ARTEFACT
 from tests.engines.export_models import EXAMPLE, MODELS, PRECISIONS
