@@ -120,7 +120,7 @@ def server_arguments(
         ports: the ports to listen on, as the server sees them.
 
     Raises:
-        InputError: a flag of the user's that this server does not understand.
+        InputError: a flag of the user's that this server does not understand, or that an option has set.
     """
     _check_extra_flags(options.extra_flags, known)
     given = {_name(flag) for flag in options.extra_flags}
@@ -161,6 +161,14 @@ def restrictions(apis: Sequence[str], key: str) -> list[tuple[str, str]]:
 
 _REPEATED = {"backend-config", "load-model"}
 
+# Given another way, the server would be waited for where it does not listen.
+_BY_OPTION = {
+    "model-repository": "name the repository before --",
+    **{f"{name}-port": f"--{name}-port before --" for name in ("http", "grpc", "metrics")},
+    **{f"{name}-address": "the address is not a flag's choice" for name in ("http", "grpc", "metrics")},
+}
+_ASKED = ("allow-http", "allow-grpc", "allow-metrics")
+
 
 def _check_extra_flags(extra_flags: Sequence[str], known: frozenset[str]) -> None:
     for flag in extra_flags:
@@ -176,6 +184,12 @@ def _check_extra_flags(extra_flags: Sequence[str], known: frozenset[str]) -> Non
                 else None
             )
             raise InputError("this Triton does not know the flag", got=f"--{name}", hint=hint)
+        if name in _BY_OPTION:
+            raise InputError("the flag is set already", got=f"--{name}", hint=_BY_OPTION[name])
+        if name in _ASKED and flag.partition("=")[2].lower() in {"false", "0"}:
+            raise InputError(
+                "the server is asked over all three of its ports", got=flag, hint="leave the flag out", expected="on"
+            )
 
 
 def _name(flag: str) -> str:

@@ -74,6 +74,20 @@ def test_an_unknown_flag_of_the_users_is_refused_with_the_way_on(flag: str, hint
         _arguments(ServerOptions("/r", extra_flags=(flag,)))
 
 
+@pytest.mark.parametrize(
+    ("flag", "says"),
+    [
+        ("--http-port=9000", "--http-port before --"),
+        ("--model-repository=/other", "name the repository before --"),
+        ("--grpc-address=0.0.0.0", "not a flag's choice"),
+        ("--allow-metrics=false", "leave the flag out"),
+    ],
+)
+def test_a_flag_that_would_move_the_server_elsewhere_is_refused(flag: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        _arguments(ServerOptions("/r", extra_flags=(flag,)), KNOWN | {"allow-metrics"})
+
+
 def test_the_local_server_listens_on_loopback_only() -> None:
     with pytest.raises(InputError, match="too old to face a network"):
         ServerOptions("/r", host="0.0.0.0")
