@@ -28,10 +28,12 @@ def _sentences(count):
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
+def repository(tmp_path_factory, session_cache):
     """Built, each of its answers held to those of the original weights."""
     out = tmp_path_factory.mktemp("minilm") / "out"
-    served = build(EXAMPLE, out).variants[0].served
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRITONKIT_CACHE", str(session_cache))
+        served = build(EXAMPLE, out).variants[0].served
     assert served.passed
     levels = {comparison.level for comparison in served.comparisons}
     assert levels == {"preprocess", "artefact", "served", "end_to_end"}
