@@ -10,7 +10,7 @@ from tritonkit.commands.front_door import main
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "bring_your_own"
 
-pytestmark = [pytest.mark.server, pytest.mark.xdist_group("new"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("new"), pytest.mark.timeout(900)]
 
 
 def test_what_new_writes_is_the_example_and_builds(tmp_path, monkeypatch):
