@@ -20,6 +20,7 @@ from builder.prove import ask_server, parity_report
 from clients import Client, ClientError
 from tests.toy_classifier import write_toy
 from tritonkit.repository.config import read_config, write_config
+from tritonkit.repository.digests import read_tree, tree_digest
 from tritonkit.server import ServerOptions, TritonServer
 from tritonkit.spec.errors import GateError
 
@@ -178,6 +179,25 @@ def _round_to_half(tensors, _graph):
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
 
 
+def _shift_fused_constant(tensors, _graph):
+    """The bias into which the export folded the batch normalisation."""
+    tensor = next(t for t in tensors.values() if list(t.dims) == [8])
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.05), tensor.name))
+
+
+def _transpose_output(_tensors, graph):
+    """The six logits as two rows of three, read by columns: shape and data type stay."""
+    last = next(node for node in graph.node if "logits" in node.output)
+    last.output[list(last.output).index("logits")] = "untransposed"
+    for name, sizes in (("rows", [-1, 2, 3]), ("flat", [-1, 6])):
+        graph.initializer.append(numpy_helper.from_array(np.array(sizes), name))
+    graph.node.extend([
+        onnx.helper.make_node("Reshape", ["untransposed", "rows"], ["in_rows"]),
+        onnx.helper.make_node("Transpose", ["in_rows"], ["in_columns"], perm=[0, 2, 1]),
+        onnx.helper.make_node("Reshape", ["in_columns", "flat"], ["logits"]),
+    ])  # fmt: skip
+
+
 def _stale_weights(repository, tmp_path):
     from builder.export import export_onnx
     from builder.sources.weights import load_network
@@ -214,6 +234,11 @@ FAULTS = {
     "biases shifted by one class": lambda r, _: _edit_weights(r, _shift_bias),
     "weights rounded to half precision": lambda r, _: _edit_weights(r, _round_to_half),
     "stale weights": _stale_weights,
+    "a fused constant wrong": lambda r, _: _edit_weights(r, _shift_fused_constant),
+    "output transposed": lambda r, _: _edit_weights(r, _transpose_output),
+    "a stale step, of a version that rounded the longer side": lambda r, _: _edit_step(
+        r, "preprocess", "size = (int(resize * width / height), resize)", "size = (round(resize * width / height), resize)"
+    ),
     "channels swapped": lambda r, _: _edit_parameters(r, "preprocess", channel_order="BGR"),
     "wrong mean": lambda r, _: _edit_parameters(r, "preprocess", mean=[0.5, 0.4, 0.301]),
     "wrong deviation": lambda r, _: _edit_parameters(r, "preprocess", std=[0.2, 0.25, 0.3005]),
@@ -240,16 +265,45 @@ def _shift_labels(repository):
     file.write_text("\n".join(lines[1:] + lines[:1]) + "\n")
 
 
+END_TO_END = {"class_id", "score", "label", "logits"}
+# Which level must catch a fault first; of what is not named here, the preprocessing, since it comes first.
+CAUGHT_BY = {
+    **dict.fromkeys(
+        (
+            "one layer scaled by 1 %",
+            "classes in reverse",
+            "biases shifted by one class",
+            "weights rounded to half precision",
+            "stale weights",
+            "a fused constant wrong",
+            "output transposed",
+        ),
+        "artefact",
+    ),
+    **dict.fromkeys(
+        ("labels shifted", "softmax twice", "the unlikeliest first", "an ensemble that calls another step"),
+        "end_to_end",
+    ),
+}
+
+
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_a_silent_fault_is_caught_on_the_served_path(built, tmp_path, fault):
     """The model still loads and still answers; only the answers are not those of the weights."""
     _, out, _ = built
     repository = tmp_path / "repository"
     shutil.copytree(out / "repository", repository)
+    clean = tree_digest(read_tree(repository))
     FAULTS[fault](repository, tmp_path)
+    assert tree_digest(read_tree(repository)) != clean, "the fault changed nothing"
     report = _replay(repository)
     assert not report.passed, f"{fault} went unnoticed"
-    assert report.first_problem().problem
+    caught = report.first_problem()
+    assert caught.level == CAUGHT_BY.get(fault, "preprocess"), caught
+    assert caught.worst_absolute > 0
+    # The report names the check: level, output and sample, with the element and what was allowed in words.
+    assert caught.output in {"preprocess": {"pixels"}, "artefact": {"logits"}}.get(caught.level, END_TO_END), caught
+    assert caught.worst_sample in caught.problem
 
 
 @pytest.mark.parametrize(
