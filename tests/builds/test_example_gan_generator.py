@@ -40,7 +40,7 @@ def test_a_seed_brings_its_picture(tmp_path):
 
     with (
         TritonServer(ServerOptions(out / "repository", models=("gan_generator",))) as server,
-        Client(server.grpc_url) as client,
+        Client(server.grpc_url, timeout=120) as client,
     ):
 
         def ask(*seeds):
