@@ -151,12 +151,17 @@ def _fill_claim(kubernetes: Kubernetes, images: Images, published: Published) ->
     kubernetes.apply(claim)
     volumes = [{"name": "models", "persistentVolumeClaim": {"claimName": "models"}}]
     start_pod(kubernetes, "loader", images.tools.name, ["sleep", "3600"], volumes=volumes, mounts={"models": "/volume"})
+    put_repository(kubernetes, "loader", published.repository, "/volume")
+    kubernetes.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
+
+
+def put_repository(kubernetes: Kubernetes, pod: str, repository: Path, into: str) -> None:
+    """Puts a repository into the folder `into` of a pod, where it is called `model_repository`."""
     archive = BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        tar.add(published.repository, "model_repository")
-    into = ["exec", "-i", "loader", "--", "tar", "-x", "--no-same-owner", "-C", "/volume"]
-    kubernetes.kubectl(*into, stdin=archive.getvalue())
-    kubernetes.kubectl("delete", "pod", "loader", "--grace-period=0", "--force")
+        tar.add(repository, "model_repository")
+    unpack = ["exec", "-i", pod, "--", "tar", "-x", "--no-same-owner", "-C", into]
+    kubernetes.kubectl(*unpack, stdin=archive.getvalue())
 
 
 def write_certificates(folder: Path, name: str) -> None:

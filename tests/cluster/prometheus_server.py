@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tests.cluster.conftest import start_pod
+from tests.cluster.kubernetes_client import wait_until
 
 if TYPE_CHECKING:
     from tests.cluster.kubernetes_client import Document, Kubernetes
@@ -38,6 +39,10 @@ class Prometheus:
 
     kubernetes: Kubernetes
 
+    def is_ready(self) -> bool:
+        """Whether it has read its files, and answers."""
+        return self.kubernetes.kubectl("get", "--raw", f"{self._place()}/-/ready", check=False).returncode == 0
+
     def query(self, expression: str) -> list[Document]:
         """The series that an expression gives now."""
         data = self._get(f"query?{urllib.parse.urlencode({'query': expression})}")
@@ -53,10 +58,12 @@ class Prometheus:
         return {series["metric"]["alertname"] for series in self.query('ALERTS{alertstate="firing"}')}
 
     def _get(self, path: str) -> Any:
-        place = f"/api/v1/namespaces/{self.kubernetes.namespace}/pods/{NAME}:{PORT}/proxy/api/v1/{path}"
-        answer = json.loads(self.kubernetes.kubectl("get", "--raw", place).stdout)
+        answer = json.loads(self.kubernetes.kubectl("get", "--raw", f"{self._place()}/api/v1/{path}").stdout)
         assert answer["status"] == "success", answer
         return answer["data"]
+
+    def _place(self) -> str:
+        return f"/api/v1/namespaces/{self.kubernetes.namespace}/pods/{NAME}:{PORT}/proxy"
 
 
 def start_prometheus(kubernetes: Kubernetes, image: str, release: str) -> Prometheus:
@@ -83,7 +90,9 @@ def start_prometheus(kubernetes: Kubernetes, image: str, release: str) -> Promet
     ]
     volumes = [{"name": "files", "configMap": metadata}]
     start_pod(kubernetes, NAME, image, command, volumes=volumes, mounts={"files": "/files"})
-    return Prometheus(kubernetes=kubernetes)
+    prometheus = Prometheus(kubernetes=kubernetes)
+    wait_until("Prometheus answers", prometheus.is_ready)
+    return prometheus
 
 
 def stop_prometheus(kubernetes: Kubernetes) -> None:
