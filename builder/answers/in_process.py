@@ -17,6 +17,7 @@ from builder.placement import placed_reference
 from builder.reference import read_reference
 from builder.sequences import run_by_steps
 from builder.streams import ask_step
+from tritonkit.server.backends.onnxruntime.ort_processors import usable_processors
 from tritonkit.spec.errors import InputError
 from tritonkit.spec.parity import Comparison, ParityReport
 
@@ -121,6 +122,8 @@ def asker(outputs: Sequence[TensorSpec], variant: Variant, model: Path) -> tuple
 def _session(model: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # ONNX Runtime counts the node's processors, of which a container may have few.
+    options.intra_op_num_threads = usable_processors()
     try:
         return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     except Exception as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnxruntime as ort
 from ort_config import RefusedError, SessionSettings, check_accelerators, cpu_instances
+from ort_processors import usable_processors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,8 +76,8 @@ def _options(settings: SessionSettings, instances: int) -> Any:
     options = ort.SessionOptions()
     options.graph_optimization_level = _LEVELS[settings.graph_level]
     options.execution_mode = ort.ExecutionMode.ORT_PARALLEL if settings.parallel else ort.ExecutionMode.ORT_SEQUENTIAL
-    # By default each session takes every processor; several instances would then fight over them.
-    options.intra_op_num_threads = settings.intra_op_threads or max(1, len(os.sched_getaffinity(0)) // instances)
+    # By default each session takes every processor of the node; several instances would then fight over them.
+    options.intra_op_num_threads = settings.intra_op_threads or max(1, usable_processors() // instances)
     if settings.inter_op_threads:
         options.inter_op_num_threads = settings.inter_op_threads
     if settings.memory_arena is not None:
