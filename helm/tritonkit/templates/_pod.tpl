@@ -40,7 +40,7 @@ livenessProbe:
     {{- end }}
 {{- end }}
 {{- if .v.threadsFromCpuLimit }}
-{{- range list "OMP_NUM_THREADS" "MKL_NUM_THREADS" "OPENBLAS_NUM_THREADS" }}
+{{- range list "OMP_NUM_THREADS" "MKL_NUM_THREADS" "OPENBLAS_NUM_THREADS" "ORT_INTRA_OP_NUM_THREADS" }}
 - name: {{ . }}
   valueFrom:
     resourceFieldRef: {containerName: triton, resource: limits.cpu, divisor: "1"}
