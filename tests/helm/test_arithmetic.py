@@ -31,9 +31,9 @@ def test_the_grace_period_holds_sleep_drain_and_unload(pre_stop, drain, unload, 
     times = {"preStopSeconds": pre_stop, "drainSeconds": drain, "unloadSeconds": unload}
     if more is not None:
         times["gracePeriodSeconds"] = total + more
-    deployment = named(
-        render(merged(MINIMAL, {"termination": times}), kubernetes=kubernetes), "Deployment", "demo-tritonkit"
-    )
+    # A connection that may not outlive the sleep has a test of its own.
+    values = merged(MINIMAL, {"termination": times, "triton": {"grpcMaxConnectionAgeMs": 0}})
+    deployment = named(render(values, kubernetes=kubernetes), "Deployment", "demo-tritonkit")
     pod = deployment["spec"]["template"]["spec"]
     hook = pod["containers"][0]["lifecycle"]["preStop"]
     slept = hook["sleep"]["seconds"] if "sleep" in hook else int(hook["exec"]["command"][1])
