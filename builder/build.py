@@ -7,9 +7,10 @@
     served    the staged repository in a real Triton, asked over gRPC and HTTP
     accuracy  that file, in process, on labelled samples, where the spec names some
     time      a variant beside full precision, on this machine; then the verdict whether it pays
+    skew      the served preprocessing against the evaluation's, on many real pictures, where the spec names some
 
-Each stage runs in a child process and is kept in the cache (`builder.stage`). Two of them are gates: a build fails
-unless the served answer equals that of the weights that were evaluated. What passes becomes a *candidate*.
+Each stage runs in a child process and is kept in the cache (`builder.stage`). `artefact`, `served` and `skew` are gates:
+a build fails unless the served answer equals that of the weights that were evaluated. What passes becomes a *candidate*.
 """
 
 from __future__ import annotations
@@ -28,8 +29,11 @@ from builder.plan import (
     convert_inputs,
     convert_request,
     make_plan,
+    skew_request,
     threads_of,
 )
+from builder.skew.gate import require_little_skew
+from builder.skew.samples import fetch_pictures
 from builder.stage import Finished, run_stage
 from builder.telling import (
     tell_accuracy,
@@ -37,6 +41,7 @@ from builder.telling import (
     tell_capture,
     tell_convert,
     tell_parity,
+    tell_skew,
     tell_time,
 )
 from builder.variants.accuracy import compare_accuracy
@@ -56,6 +61,7 @@ if TYPE_CHECKING:
     from tritonkit.spec.model import ModelSpec, Variant
     from tritonkit.spec.parity import ParityReport
     from tritonkit.spec.reports import BuildReport
+    from tritonkit.spec.skew import SkewReport
     from tritonkit.spec.verdicts import Accuracy, Timing, Verdict
 
 
@@ -143,6 +149,7 @@ def build(path: Path, out: Path, *, watch: Callable[[str], AbstractContextManage
     chosen = next(one for one in proven if one.variant.name == plan.spec.serving.variant)
     if chosen.error is not None or chosen.assembled is None or chosen.served is None:
         raise _final_error(chosen, out)
+    skew = _check_skew(plan, chosen, run)
     return write_candidate(
         out,
         spec=plan.spec,
@@ -151,6 +158,7 @@ def build(path: Path, out: Path, *, watch: Callable[[str], AbstractContextManage
         captured=captured,
         assembled=chosen.assembled,
         served=chosen.served.result,
+        skew=skew,
         variants=tuple(one.result for name in names for one in proven if one.variant.name == name),
         runs=tuple(runs),
     )
@@ -209,6 +217,28 @@ def _try_variant(
     return Tried(
         variant=variant, result=result, files=files, assembled=assembled, served=served, right=right, error=error
     )
+
+
+def _check_skew(plan: Plan, chosen: Tried, run: Callable[..., Any]) -> Finished[SkewReport] | None:
+    """Holds the preprocessing that is to be served to the evaluation's, on the pictures that the spec names."""
+    gate = plan.spec.gates.skew
+    if gate is None or chosen.assembled is None or chosen.files is None:
+        return None
+    request = skew_request(plan.spec, gate, chosen.variant, chosen.assembled.result)
+
+    def prepare() -> None:
+        _make_server(request.target, request.requirements)
+        fetch_pictures(gate, plan.file.parent.absolute())
+
+    checked: Finished[SkewReport] = run(
+        stages.SKEW,
+        request,
+        {"repository": chosen.assembled.out / "repository", "model": chosen.files, **code_beside(plan)},
+        tell_skew,
+        prepare,
+    )
+    require_little_skew(checked.result, checked.out / "skew")
+    return checked
 
 
 def _comes_later(variant: Variant) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tritonkit.spec.model import ModelSpec
     from tritonkit.spec.parity import ParityReport
     from tritonkit.spec.reports import StageRun, VariantResult
+    from tritonkit.spec.skew import SkewReport
 
 _TOOLS = ("tritonkit", "torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "numpy", "pillow", "tritonclient")
 
@@ -35,8 +36,11 @@ def write_candidate(
     served: ServedResult,
     variants: tuple[VariantResult, ...],
     runs: tuple[StageRun, ...],
+    skew: Finished[SkewReport] | None = None,
 ) -> BuildReport:
-    """Replaces `out` by the candidate: `repository/` with manifest and golden bundle, `build.json`, `pictures/`."""
+    """Replaces `out` by the candidate: `repository/` with manifest and golden bundle, `build.json`, `pictures/`,
+    and `skew/` where skew was checked.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
@@ -51,6 +55,8 @@ def write_candidate(
         (version_folder / MANIFEST).write_text(text)
         shutil.copytree(captured.out / "pictures", staged / "pictures")
         _write_drawn(version_folder / GOLDEN, staged / "drawn")
+        if skew is not None:
+            shutil.copytree(skew.out / "skew", staged / "skew")
         report = BuildReport(
             name=spec.name,
             description=spec.description,
@@ -67,6 +73,7 @@ def write_candidate(
             manifest_sha256=text_digest(text),
             stages=runs,
             variants=variants,
+            skew=skew.result if skew is not None else None,
             tools=manifest.tools,
             built_at=manifest.built_at,
             command=f"tritonkit build {spec_file.parent} --out {out}",

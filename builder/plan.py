@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tritonkit.spec.gates import SkewGate
     from tritonkit.spec.model import ModelSpec, Variant
 
 
@@ -109,6 +110,24 @@ def convert_inputs(plan: Plan, variant: Variant, captured: Path) -> dict[str, Pa
     own = {"weights": plan.weights, **code_beside(plan)} if variant.backend == "python" else {}
     samples = code_beside(plan) if variant.calibration is not None else {}
     return {"captured": captured, **own, **samples}
+
+
+def skew_request(
+    spec: ModelSpec, gate: SkewGate, variant: Variant, assembled: stages.AssembleResult
+) -> stages.SkewRequest:
+    """What the check of skew is told: the parts of the spec that both preprocessings and the network depend on."""
+    return stages.SkewRequest(
+        gate=gate,
+        variant=variant,
+        source=spec.source,
+        inputs=spec.inputs,
+        outputs=spec.outputs,
+        preprocess=spec.preprocess,
+        batched=spec.serving.max_batch_size > 0,
+        part=assembled.names().of("preprocess"),
+        target=spec.target.triton,
+        requirements=assembled.requirements(),
+    )
 
 
 def code_beside(plan: Plan) -> dict[str, Path]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from builder.pipeline import PartNames
 from builder.stage import Stage
-from tritonkit.spec.gates import LabelledData
+from tritonkit.spec.gates import LabelledData, SkewGate
 from tritonkit.spec.kinds import Preprocess
 from tritonkit.spec.model import Document, ModelSpec, Samples, SequenceBatching, Source, TensorSpec, Variant
 from tritonkit.spec.parity import ParityReport
+from tritonkit.spec.skew import SkewReport
 from tritonkit.spec.verdicts import Optimisation, Timing
 
 EXPORT_ERROR = "export_error.json"
@@ -134,6 +135,21 @@ class AccuracyResult(Document):
     right: int
 
 
+class SkewRequest(Document):
+    """The real pictures, both preprocessings, and the network that is asked about what they make."""
+
+    gate: SkewGate
+    variant: Variant
+    source: Source
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    preprocess: Preprocess | None
+    batched: bool
+    part: str
+    target: str
+    requirements: tuple[str, ...]
+
+
 class TimeRequest(Document):
     """What to time, and on what: a result from one machine says nothing of another."""
 
@@ -184,4 +200,12 @@ SERVED = Stage(
     result=ServedResult,
     time_limit=1800,
     sources=(*ASSEMBLE.sources, "clients", "tritonkit/server"),
+)
+SKEW = Stage(
+    name="skew",
+    function="builder.skew.measure:measure_skew",
+    request=SkewRequest,
+    result=SkewReport,
+    time_limit=1800,
+    sources=SERVED.sources,
 )

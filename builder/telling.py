@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from builder import stages
     from tritonkit.spec.parity import ParityReport
+    from tritonkit.spec.skew import SkewReport
 
 
 def tell_capture(result: stages.CaptureResult) -> str:
@@ -56,3 +57,11 @@ def tell_parity(report: ParityReport) -> str:
     closest = max(report.comparisons, key=lambda comparison: comparison.used)
     left_out = "".join(f"; {protocol.upper()}: {why}" for protocol, why in report.not_offered.items())
     return f"{count} of {count} comparisons equal; the closest used {closest.used:.1%} of its allowance{left_out}"
+
+
+def tell_skew(report: SkewReport) -> str:
+    """How far the served preprocessing lies from that of the evaluation."""
+    return (
+        f"{'' if report.passed() else 'FAILED: '}{report.samples:,} pictures, {report.equal:,} of them equal; "
+        f"at most {report.pixel.max:.2g} of 255 off, the answers {report.logit.max:.2g}"
+    )

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from builder.stages import CaptureRequest
+    from builder.stages import CaptureRequest, SkewRequest
     from tritonkit.spec.model import TensorSpec
 
 _log = logging.getLogger(__name__)
 Sample = dict[str, np.ndarray]
+
+TRANSFORM_ERRORS = (RuntimeError, ValueError, TypeError, OSError, KeyError)
+"""What a transform raises that does not take a sample."""
 
 
 def transform_requests(
@@ -41,22 +44,24 @@ def transform_requests(
     Raises:
         InputError: the transform fails, or makes another shape than the network takes.
     """
-    transform = _transform(request, inputs)
+    transform = find_transform(request, inputs)
     transformed: dict[str, Sample] = {}
     for name, sample in asked.items():
         try:
             made = transform(sample)
-        except (RuntimeError, ValueError, TypeError, OSError, KeyError) as error:
+        except TRANSFORM_ERRORS as error:
             if not name.startswith("edge_"):
                 raise InputError("the transform fails on a sample", where=name, got=error) from error
             # A transform without `convert("RGB")` has no answer for such a picture, so there is nothing to equal.
             _log.warning("source.transform takes no %s: %s", name, error)
             continue
-        transformed[name] = _as_inputs(made, request.inputs, name)
+        transformed[name] = as_inputs(made, request.inputs, name)
     return transformed
 
 
-def _transform(request: CaptureRequest, inputs: Mapping[str, Path]) -> Callable[[Mapping[str, np.ndarray]], Any]:
+def find_transform(
+    request: CaptureRequest | SkewRequest, inputs: Mapping[str, Path]
+) -> Callable[[Mapping[str, np.ndarray]], Any]:
     """A sample, as a client sends it, -> the network's input."""
     if request.source.transform is None:
         return _reference(request, inputs)
@@ -66,7 +71,9 @@ def _transform(request: CaptureRequest, inputs: Mapping[str, Path]) -> Callable[
     return own
 
 
-def _reference(request: CaptureRequest, inputs: Mapping[str, Path]) -> Callable[[Mapping[str, np.ndarray]], Any]:
+def _reference(
+    request: CaptureRequest | SkewRequest, inputs: Mapping[str, Path]
+) -> Callable[[Mapping[str, np.ndarray]], Any]:
     """The kit's own reference of the kind; a user's step without a transform is held against itself, run here."""
     kind = request.preprocess
     if isinstance(kind, ImagePreprocess):
@@ -97,8 +104,12 @@ def _opened(sample: Mapping[str, np.ndarray]) -> Image.Image:
     return Image.open(io.BytesIO(sample[REQUEST_IMAGE][0]))
 
 
-def _as_inputs(made: Any, specs: tuple[TensorSpec, ...], name: str) -> Sample:
-    """What a transform returned, as arrays by input name; a single input may come without its name."""
+def as_inputs(made: Any, specs: tuple[TensorSpec, ...], name: str) -> Sample:
+    """What a transform returned for the sample `name`, as arrays by input name; a single input may come without its name.
+
+    Raises:
+        InputError: an input is missing, or has another shape than the spec says.
+    """
     by_name = made if isinstance(made, dict) else {specs[0].name: made}
     found: Sample = {}
     for spec in specs:

@@ -132,6 +132,16 @@ class TestServed:
         assert not (tmp_path / "out").exists()
 
     @pytest.mark.slow
+    def test_a_thousand_served_pictures_are_those_of_the_evaluation(self, candidate, tmp_path):
+        folder, out = shutil.copytree(EXAMPLE, tmp_path / "example"), tmp_path / "out"
+        fields = yaml.safe_load((folder / "model.yaml").read_text())
+        fields["gates"] = {"skew": yaml.safe_load((folder / "variants.yaml").read_text())["gates"]["skew"]}
+        (folder / "model.yaml").write_text(yaml.safe_dump(fields))
+        skew = build(folder, out).skew
+        assert (skew.samples, skew.top1_changes) == (1000, 0)
+        assert skew.passed()
+
+    @pytest.mark.slow
     def test_all_ten_thousand_give_the_shipped_figures(self, candidate, tmp_path):
         bounds = ",".join(f"{name}>{target}" for name, target in TARGETS.items())
         code, report = evaluate(candidate, tmp_path, "--require", bounds)

@@ -59,7 +59,10 @@ def candidate(tmp_path_factory, session_cache):
             tmp_path_factory.mktemp("variants") / "toy",
             network=NETWORK + SAMPLES,
             variants=VARIANTS,
-            gates={"accuracy": {"min_agreement": 0.6, "max_drop_points": 0.5, "data": {"source": "network:labelled"}}},
+            gates={
+                "accuracy": {"min_agreement": 0.6, "max_drop_points": 0.5, "data": {"source": "network:labelled"}},
+                "skew": {"source": "network:labelled", "samples": 64},
+            },
         )
         out = folder.parent / "out"
         return build(folder, out), out
@@ -116,6 +119,21 @@ def test_pixels_pass_where_the_graph_normalises(candidate):
     assert "TYPE_UINT8" in network.read_text()
     assert list(config.input[0].dims) == [16, 16, 3]
     assert len(config.model_warmup) == 2
+
+
+@pytest.mark.server
+@pytest.mark.timeout(1200)
+def test_the_served_preprocessing_is_the_transform_on_many_pictures(candidate):
+    report, out = candidate
+    skew = report.skew
+    assert (skew.samples, skew.data, skew.variant) == (64, "labelled noise, 64 drawn from the test split", "fp32")
+    assert skew.passed()
+    assert skew.top1_changes == 0
+    assert len(skew.worst) == 3
+    for sample in skew.worst:
+        assert sample.name.startswith("test sample ")
+        assert all((out / "skew" / name).is_file() for name in (sample.source, sample.served, sample.difference))
+    assert next(run for run in report.stages if run.name == "skew").summary.startswith("64 pictures, ")
 
 
 @pytest.mark.server

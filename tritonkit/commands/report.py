@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder",
         type=Path,
         metavar="FOLDER",
-        help="output of a build: build.json, and where there are load.json, answers.json, pictures/, drawn/",
+        help="output of a build: build.json, and where there are load.json, answers.json, pictures/, drawn/, skew/",
     )
     parser.add_argument("--load", type=Path, metavar="FILE", help="load test to show (default: FOLDER/load.json)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="page to write (default: FOLDER/report.html)")
@@ -60,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         commands=_commands(build, load, folder),
         rejected=rejected,
         drawn=_read_pictures(folder / "drawn"),
+        skewed=_read_pictures(folder / "skew"),
     )
     _write(out, page)
     if args.json:

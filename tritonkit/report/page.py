@@ -16,6 +16,7 @@ from tritonkit.report import wording
 from tritonkit.report.load_view import draw_load
 from tritonkit.report.parity_view import LEVELS, view_variants
 from tritonkit.report.pictures import draw_thumbnails, view_pictures
+from tritonkit.report.skew_view import view_skew
 from tritonkit.report.variants_view import view_table
 from tritonkit.report.verdict import find_failures, judge
 
@@ -35,6 +36,7 @@ def draw_report(
     commands: Sequence[tuple[str, str]],
     rejected: ParityReport | None = None,
     drawn: Mapping[str, bytes] = MappingProxyType({}),
+    skewed: Mapping[str, bytes] = MappingProxyType({}),
 ) -> str:
     """One self-contained HTML page on a build; it needs no network and, to be read, no JavaScript.
 
@@ -46,6 +48,7 @@ def draw_report(
         commands: what repeats everything: a sentence on what a command does, and its exact text.
         rejected: what a later build, that failed and left this one in place, had found.
         drawn: pictures that the model answers with, by the request that they answer.
+        skewed: pictures of the worst samples of the skew check, by the file names that the build has.
     """
     return render(
         "page.html.j2",
@@ -54,6 +57,8 @@ def draw_report(
         variants=view_variants(build),
         table=view_table(build),
         levels=LEVELS,
+        skew=build.skew,
+        skew_triples=view_skew(build.skew, skewed) if build.skew else (),
         load=load,
         load_charts=draw_load(load) if load else None,
         cards=view_pictures(answers, pictures),

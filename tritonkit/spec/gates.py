@@ -66,8 +66,47 @@ class AccuracyGate(Document):
     )
 
 
+MAX_PIXEL_DIFFERENCE = 0.01
+"""The kit's own allowance for a pixel, in steps of 255: the rounding of a division is a hundredth of it."""
+MAX_LOGIT_DIFFERENCE = 1e-3
+"""And for an output: what such a rounding may become on its way through tens of layers."""
+
+
+class SkewGate(Document):
+    """How far the served preprocessing may lie from `source.transform` on real pictures; for preprocess of kind image."""
+
+    source: FunctionPath = Field(
+        description="`module:function` that returns a DataSet, whose test split's uint8 pictures are sent as PNG, such as "
+        "`tritonkit.evaluation.datasets.fashion_mnist:fashion_mnist`, or yields pairs of a name and a picture: bytes of "
+        "a PNG or JPEG file, or uint8 of shape (H, W) or (H, W, 3). The module is looked for beside model.yaml first."
+    )
+    samples: int = Field(
+        1000, ge=1, description="How many: of a test split, drawn with a fixed seed; of what is yielded, the first."
+    )
+    max_pixel_difference: float = Field(
+        MAX_PIXEL_DIFFERENCE,
+        ge=0,
+        description="Most that a pixel may differ, in steps of 255: the difference of the normalised values, times the "
+        "channel's std, times 255.",
+    )
+    max_logit_difference: float = Field(
+        MAX_LOGIT_DIFFERENCE, ge=0, description="Most that an output may differ, in its own unit."
+    )
+    reason: str | None = Field(None, description="Why the kit's own allowance does not do; shown in the report.")
+
+    @model_validator(mode="after")
+    def _reason(self) -> Self:
+        wider = self.max_pixel_difference > MAX_PIXEL_DIFFERENCE or self.max_logit_difference > MAX_LOGIT_DIFFERENCE
+        if wider and not self.reason:
+            raise ValueError("an allowance wider than the kit's own needs its `reason`")
+        return self
+
+
 class Gates(Document):
     """What must hold before anything can be published."""
 
     parity: ParityGate = Field(ParityGate(), description="Equality of answers.")
     accuracy: AccuracyGate = Field(AccuracyGate(), description="What a variant may cost.")
+    skew: SkewGate | None = Field(
+        None, description="The served preprocessing against source.transform, on many real pictures."
+    )

@@ -171,6 +171,14 @@ class ModelSpec(Document):
         return self
 
     @model_validator(mode="after")
+    def _skew_has_two_sides(self) -> Self:
+        if self.gates.skew is not None and not isinstance(self.preprocess, ImagePreprocess):
+            raise ValueError("gates.skew is for preprocess of kind image")
+        if self.gates.skew is not None and self.source.transform is None:
+            raise ValueError("gates.skew holds the served preprocessing against source.transform, which is missing")
+        return self
+
+    @model_validator(mode="after")
     def _kinds_meet_the_tensors(self) -> Self:
         _PREPROCESS_RULES[type(self.preprocess)](self)
         _POSTPROCESS_RULES[type(self.postprocess)](self)

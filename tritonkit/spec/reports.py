@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tritonkit.spec.model import Document
 from tritonkit.spec.parity import ParityReport
+from tritonkit.spec.skew import SkewReport
 from tritonkit.spec.tensors import TensorSpec
 from tritonkit.spec.verdicts import Optimisation, Verdict
 
@@ -62,6 +63,9 @@ class BuildReport(Document):
     manifest_sha256: str
     stages: tuple[StageRun, ...]
     variants: tuple[VariantResult, ...]
+    skew: SkewReport | None = Field(
+        None, description="The served preprocessing against source.transform; none where gates.skew names no pictures."
+    )
     tools: dict[str, str]
     built_at: str
     command: str = Field(description="What repeats this build.")

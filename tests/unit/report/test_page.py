@@ -11,6 +11,7 @@ from PIL import Image
 
 from tritonkit.report import draw_report
 from tritonkit.spec.reports import StageRun
+from tritonkit.spec.skew import SkewReport, SkewSample, Spread
 
 VOID = {"meta", "br", "img", "link", "input", "hr", "wbr"}
 SECTIONS = ["model", "variants", "parity", "pictures", "load", "build", "repeat"]
@@ -226,3 +227,28 @@ def test_pictures_that_the_model_answers_with_are_a_sheet(build, load, pictures)
         "Pictures that it answers with"
         not in Page(draw_report(build, load=None, answers=(), pictures={}, commands=())).text
     )
+
+
+def test_skew_is_shown_with_its_pictures(build):
+    spread = Spread(median=0.0, p99=2e-4, max=4e-4)
+    sample = SkewSample(
+        name="<b>.png", pixel=4e-4, logit=2e-6, top1_changed=False,
+        source="1_source.png", served="1_served.png", difference="1_difference.png",
+    )  # fmt: skip
+    skew = SkewReport(
+        variant="fp32", data="photographs", model="net_preprocess", server="triton 2.51.0", samples=1000, equal=600,
+        pixel=spread, logit=spread, top1_changes=0, max_pixel_difference=0.01, max_logit_difference=1e-3,
+        reason="another codec", amplification=32, worst=(sample,),
+    )  # fmt: skip
+    shown = build.model_copy(update={"skew": skew})
+    drawn = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(drawn, "PNG")
+    skewed = {"1_source.png": drawn.getvalue(), "1_served.png": drawn.getvalue()}
+    page = Page(draw_report(shown, load=None, answers=(), pictures={}, commands=(), skewed=skewed))
+    assert page.errors == []
+    assert "1,000 pictures (photographs), 600 of them without any difference" in page.text
+    assert "0 get another class" in page.text
+    assert "another codec" in page.text
+    assert [image["alt"] for image in page.all("img")] == ["<b>.png: source", "<b>.png: served"]
+    assert page.text.count("no picture at hand") == 1
+    assert "skew" not in Page(draw_report(build, load=None, answers=(), pictures={}, commands=())).text

@@ -1,0 +1,1 @@
+"""Training-versus-serving skew: the served preprocessing against `source.transform`, on many real pictures."""
