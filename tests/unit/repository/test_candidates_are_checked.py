@@ -182,14 +182,14 @@ def test_a_folder_that_triton_reads_as_a_version_is_refused(candidate, version):
 def test_a_model_that_the_manifest_does_not_name_is_refused(candidate, stray):
     (candidate / stray).mkdir()
     seal_again(candidate)
-    with pytest.raises(GateError, match="one ensemble and its parts"):
+    with pytest.raises(GateError, match="one served model and its parts"):
         check_candidate(candidate)
 
 
 def test_a_part_that_the_manifest_names_and_that_is_not_there_is_refused(candidate):
     shutil.rmtree(_part(candidate, "postprocess"))
     seal_again(candidate)
-    with pytest.raises(GateError, match="one ensemble and its parts"):
+    with pytest.raises(GateError, match="one served model and its parts"):
         check_candidate(candidate)
 
 
